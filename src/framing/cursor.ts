@@ -1,0 +1,279 @@
+// The cursor: walks over the chunks that were received, reads one head after
+// another and hands out the payload behind it, unmasked in place. Both the
+// `FrameDecoder` and the `Connection` are driven by it; it makes no objects.
+//
+// Operations: `push` a chunk; `readHead`, after which the fields `fin`, `bits`,
+// `opcode`, `length` tell of the frame; `take`, after which `from` and `to` tell
+// which bytes of `bytes` are the next part of its payload; `release`.
+//
+// A head is read by one of two ways. Where all of it lies in the chunk and all of
+// it is as it should be, at once. Otherwise byte by byte, each judged as it comes:
+// every rule fires at the first byte that decides it, and so the way in which the
+// bytes were cut cannot change what comes out.
+
+import type { Failure } from "./failure.ts";
+import { isControl } from "./opcode.ts";
+import {
+  packKey,
+  rotate,
+  wordBase,
+  type Words,
+  WORDS_FROM,
+  wordsOver,
+  xorBytes,
+  xorWords,
+} from "./mask.ts";
+import {
+  type FirstBytes,
+  firstBytes,
+  type HeadRules,
+  isOver,
+  judge,
+  lengthEnd,
+  readLength,
+} from "./rules.ts";
+import { EMPTY } from "./slab.ts";
+
+/** What `readHead` answers. */
+export const Head = {
+  /** More bytes are needed. */
+  NEED_DATA: 0,
+  /** The fields tell of a frame. */
+  READY: 1,
+  /** The field `failure` tells of a broken rule. */
+  FAILED: 2,
+} as const;
+
+/** One of the answers of `readHead`. */
+export type Head = typeof Head[keyof typeof Head];
+
+/** The longest head: two bytes, eight of length, four of key. */
+const LONGEST_HEAD = 14;
+
+/** Walks over the bytes of one direction of one connection. */
+export class Cursor {
+  /** The chunk under the cursor. */
+  bytes: Uint8Array<ArrayBuffer> = EMPTY;
+  /** Where the part that `take` handed out begins in `bytes`. */
+  from = 0;
+  /** Where it ends. */
+  to = 0;
+
+  /** Whether the frame is the last of its message. */
+  fin = false;
+  /** Its reserved bits, RSV1 being 4. */
+  bits = 0;
+  /** Its opcode. */
+  opcode = 0;
+  /** The length of its payload in bytes. */
+  length = 0;
+  /** How many of them have not been taken yet. */
+  remaining = 0;
+  /** Whether it is masked. */
+  masked = false;
+  /** The key for the next byte of the payload; 0 changes nothing. */
+  key = 0;
+  /** The rule that was broken, once one was. */
+  failure: Failure | undefined = undefined;
+
+  readonly #rules: HeadRules;
+  readonly #firstBytes: FirstBytes;
+  /** The row of the table that holds now. */
+  #good: Uint8Array;
+  /** `second & #maskMust` must be `#maskBit`. */
+  readonly #maskMust: number;
+  readonly #maskBit: number;
+
+  #at = 0;
+  #end = 0;
+  #queue: Uint8Array<ArrayBuffer>[] = [];
+  #next = 0;
+  #words: Words | undefined = undefined;
+  #base = 0;
+
+  /** The bytes of a head that lies in several chunks, or is not as it should be. */
+  #head: Uint8Array = EMPTY;
+  #have = 0;
+
+  /** How many bytes the frames of a message that has not ended have announced. */
+  #messageBytes = 0;
+
+  constructor(rules: HeadRules) {
+    this.#rules = rules;
+    this.#firstBytes = firstBytes(rules);
+    this.#good = this.#firstBytes[0];
+    this.#maskMust = rules.masked === undefined ? 0 : 0x80;
+    this.#maskBit = rules.masked === true ? 0x80 : 0;
+  }
+
+  /** Takes a chunk that is not empty. It belongs to the cursor until all is read. */
+  push(chunk: Uint8Array<ArrayBuffer>): void {
+    if (this.#at === this.#end && this.#next === this.#queue.length) {
+      this.#use(chunk);
+    } else {
+      this.#queue.push(chunk);
+    }
+  }
+
+  /** Lets go of all chunks. */
+  release(): void {
+    this.#queue = [];
+    this.#next = 0;
+    this.#use(EMPTY);
+  }
+
+  /** Reads a head, or what there is of one. The payload before must be taken. */
+  readHead(): Head {
+    if (this.#at === this.#end && !this.#advance()) return Head.NEED_DATA;
+    const { bytes } = this;
+    const at = this.#at;
+    const there = this.#end - at;
+    if (this.#have === 0 && there >= 2) {
+      const first = bytes[at];
+      const second = bytes[at + 1];
+      if (
+        this.#good[first] === 1 && (second & this.#maskMust) === this.#maskBit
+      ) {
+        const opcode = first & 15;
+        let length = second & 0x7f;
+        let size = 2;
+        if (length === 126) {
+          size = 4;
+          length = there < 4 ? 0 : bytes[at + 2] << 8 | bytes[at + 3];
+          if (length < 126 || isControl(opcode)) return this.#readSlowly();
+        } else if (length === 127) {
+          size = 10;
+          length = there < 10 ? 0 : readUint64(bytes, at + 2);
+          if (length < 65_536 || isControl(opcode)) return this.#readSlowly();
+        }
+        let key = 0;
+        if (second >= 0x80) {
+          if (there >= size + 4) key = packKey(bytes, at + size);
+          size += 4;
+        }
+        if (
+          there >= size &&
+          !isOver(opcode, length, this.#messageBytes, this.#rules)
+        ) {
+          this.#at = at + size;
+          this.#begin(first, second, length, key);
+          return Head.READY;
+        }
+      }
+    }
+    return this.#readSlowly();
+  }
+
+  /**
+   * Makes the next part of the payload known by `from` and `to`, unmasked: all
+   * that is left of it or of the chunk. Answers `false` where there is nothing.
+   */
+  take(): boolean {
+    const { remaining } = this;
+    if (this.#at === this.#end && remaining > 0 && !this.#advance()) {
+      return false;
+    }
+    const from = this.#at;
+    const there = this.#end - from;
+    const count = remaining < there ? remaining : there;
+    const to = from + count;
+    this.from = from;
+    this.to = to;
+    this.#at = to;
+    this.remaining = remaining - count;
+    const { key } = this;
+    if (key !== 0) {
+      if (count < WORDS_FROM) {
+        xorBytes(this.bytes, from, to, key);
+      } else {
+        const words = this.#words ??= this.#wordsOfChunk();
+        xorWords(this.bytes, words, this.#base, from, to, key);
+      }
+      if (count < remaining) this.key = rotate(key, count);
+    }
+    return true;
+  }
+
+  #wordsOfChunk(): Words {
+    this.#base = wordBase(this.bytes);
+    return wordsOver(this.bytes);
+  }
+
+  #use(chunk: Uint8Array<ArrayBuffer>): void {
+    this.bytes = chunk;
+    this.#at = 0;
+    this.#end = chunk.length;
+    this.#words = undefined;
+  }
+
+  /** Goes on to the next chunk; where there is none, lets go of all. */
+  #advance(): boolean {
+    if (this.#next === this.#queue.length) {
+      if (this.#end > 0) this.release();
+      return false;
+    }
+    this.#use(this.#queue[this.#next]);
+    this.#queue[this.#next++] = EMPTY;
+    // Somebody who always hands over more than is read must not pile up what
+    // was read: once half of the queue is behind the cursor, it goes.
+    if (this.#next * 2 > this.#queue.length) {
+      this.#queue.splice(0, this.#next);
+      this.#next = 0;
+    }
+    return true;
+  }
+
+  /** Takes over a head that is complete and breaks no rule. */
+  #begin(first: number, second: number, length: number, key: number): void {
+    this.fin = first >= 0x80;
+    this.bits = first >> 4 & 7;
+    this.opcode = first & 15;
+    this.length = length;
+    this.remaining = length;
+    this.masked = second >= 0x80;
+    this.key = key;
+    if (this.opcode >= 8) return;
+    if (!this.fin) {
+      this.#messageBytes += length;
+      this.#good = this.#firstBytes[1];
+    } else {
+      this.#messageBytes = 0;
+      this.#good = this.#firstBytes[0];
+    }
+  }
+
+  /** Reads a head byte by byte. */
+  #readSlowly(): Head {
+    if (this.#head === EMPTY) this.#head = new Uint8Array(LONGEST_HEAD);
+    const head = this.#head;
+    for (;;) {
+      if (this.#at === this.#end && !this.#advance()) return Head.NEED_DATA;
+      head[this.#have++] = this.bytes[this.#at++];
+      const within = this.#good === this.#firstBytes[1];
+      this.failure = judge(
+        head,
+        this.#have,
+        within,
+        this.#messageBytes,
+        this.#rules,
+      );
+      if (this.failure !== undefined) return Head.FAILED;
+      if (this.#have < 2) continue;
+      const size = lengthEnd(head[1]);
+      if (this.#have === size + (head[1] >= 0x80 ? 4 : 0)) {
+        const key = head[1] >= 0x80 ? packKey(head, size) : 0;
+        this.#have = 0;
+        this.#begin(head[0], head[1], readLength(head, size), key);
+        return Head.READY;
+      }
+    }
+  }
+}
+
+function readUint64(bytes: Uint8Array, at: number): number {
+  const high = bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 |
+    bytes[at + 3];
+  const low = bytes[at + 4] << 24 | bytes[at + 5] << 16 | bytes[at + 6] << 8 |
+    bytes[at + 7];
+  return (high >>> 0) * 0x1_0000_0000 + (low >>> 0);
+}
