@@ -1,0 +1,330 @@
+// The sending half of a connection: judges what the caller wants to send, and
+// encodes it. It knows the rules of messages (fragments, UTF-8, close payloads)
+// but not the state of the connection.
+//
+// Judging and encoding are apart: everything is judged before any byte is
+// written, so that a mistake in the third of four messages sends none of them.
+
+import { LocalProtocolError } from "../errors.ts";
+import { checkMemory } from "../framing/chunk.ts";
+import {
+  firstByte,
+  headBytes,
+  maskRange,
+  type Reserved,
+  reservedBits,
+  writeHead,
+  writePayload,
+} from "../framing/frame.ts";
+import type { KeyPool } from "../framing/keys.ts";
+import { isControl, Opcode, type OpcodeTable } from "../framing/opcode.ts";
+import { EMPTY, type Space, spaceFor } from "../framing/slab.ts";
+import { utf8Length, Utf8Validator } from "../framing/utf8.ts";
+import {
+  type CloseInfo,
+  closePayload,
+  isWireCode,
+  MAX_CONTROL_BYTES,
+  MAX_REASON_BYTES,
+} from "./close.ts";
+import type { Settings } from "./options.ts";
+
+/** What is to be sent, as it comes: the types of `event.ts` narrow it by the names. */
+export interface DataToSend {
+  type: string;
+  message?: string | ArrayBufferView | ArrayBuffer | undefined;
+  fin?: boolean | undefined;
+  reserved?: Reserved | undefined;
+  statusCode?: number | undefined;
+  compress?: boolean | undefined;
+}
+
+/** One frame that has been judged: what to write. */
+export interface Plan {
+  readonly opcode: number;
+  readonly first: number;
+  /** A short text, or bytes. */
+  readonly payload: string | Uint8Array;
+  /** What a close says, for the summary; `undefined` for all others. */
+  readonly close: CloseInfo | undefined;
+}
+
+/** Up to this length a string is encoded straight into the frame. */
+const SHORT_TEXT = 1300;
+
+/** The longest head of a short frame: two bytes, two of length, four of key. */
+const SHORT_HEAD = 8;
+
+const encoder = new TextEncoder();
+
+/** Where the messages that go out stand: what a list of them moves tentatively. */
+class Outgoing {
+  /** The opcode of a message that has begun and not ended, else 0. */
+  opcode = 0;
+  /** Whether it is text that must be UTF-8. */
+  isText = false;
+  readonly utf8 = new Utf8Validator();
+
+  copy(other: Outgoing): void {
+    this.opcode = other.opcode;
+    this.isText = other.isText;
+    this.utf8.copy(other.utf8);
+  }
+}
+
+/** Makes bytes of what is to be sent. */
+export class Sender {
+  readonly #table: OpcodeTable;
+  readonly #claimed: number;
+  readonly #keys: KeyPool | undefined;
+  readonly #outgoing = new Outgoing();
+  readonly #before = new Outgoing();
+
+  constructor(settings: Settings) {
+    this.#table = settings.table;
+    this.#claimed = settings.claimed;
+    this.#keys = settings.keys;
+  }
+
+  /** Remembers where the messages stand, in case that `restore` is needed. */
+  save(): void {
+    this.#before.copy(this.#outgoing);
+  }
+
+  /** Forgets what was planned since `save`. */
+  restore(): void {
+    this.#outgoing.copy(this.#before);
+  }
+
+  /**
+   * The opcode of a name.
+   *
+   * @throws {TypeError} If there is none
+   */
+  opcodeOf(type: string): number {
+    if (type === "text") return Opcode.TEXT;
+    if (type === "binary") return Opcode.BINARY;
+    const opcode = this.#table.opcode(type);
+    if (opcode === undefined) {
+      throw new TypeError(`Cannot send "${type}": no opcode has this name`);
+    }
+    return opcode;
+  }
+
+  /**
+   * Judges one frame.
+   *
+   * @throws {LocalProtocolError} If the protocol forbids it
+   * @throws {TypeError} If the data is not of the right kind
+   */
+  plan(opcode: number, data: DataToSend): Plan {
+    const { type, fin = true, reserved, statusCode } = data;
+    const bits = reserved === undefined ? 0 : this.#bitsOf(reserved);
+    const first = firstByte(fin, bits, opcode);
+    if (opcode === Opcode.CLOSE) {
+      if (!fin) throw fragmented(type);
+      const close = this.#closeOf(data);
+      const payload = closePayload(close.statusCode, close.message);
+      return { opcode, first, payload, close };
+    }
+    if (statusCode !== undefined) {
+      throw new TypeError(
+        `Cannot send a status code with "${type}": only a close has one`,
+      );
+    }
+    const payload = payloadOf(type, data.message);
+    if (isControl(opcode)) {
+      if (!fin) throw fragmented(type);
+      const length = typeof payload === "string"
+        ? utf8Length(payload)
+        : payload.length;
+      if (length > MAX_CONTROL_BYTES) {
+        throw new LocalProtocolError(
+          `Cannot send "${type}" with ${length} bytes: a control frame has ${MAX_CONTROL_BYTES} at most`,
+        );
+      }
+    } else {
+      this.#follow(type, opcode, bits, fin, payload);
+    }
+    return { opcode, first, payload, close: undefined };
+  }
+
+  /** Encodes one frame. */
+  encode(plan: Plan): Uint8Array<ArrayBuffer> {
+    const { payload } = plan;
+    const length = typeof payload === "string"
+      ? 3 * payload.length
+      : payload.length;
+    const space = spaceFor(length + (length < 65_536 ? SHORT_HEAD : 14));
+    const start = space.at;
+    return space.carve(start, this.#write(space, start, plan));
+  }
+
+  /** Encodes several frames into one piece of memory. */
+  encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
+    if (plans.length === 0) return EMPTY;
+    let total = 0;
+    for (const { payload } of plans) {
+      const length = typeof payload === "string"
+        ? utf8Length(payload)
+        : payload.length;
+      total += headBytes(length, this.#keys !== undefined) + length;
+    }
+    const space = spaceFor(total);
+    const start = space.at;
+    let at = start;
+    for (const plan of plans) at = this.#write(space, at, plan);
+    return space.carve(start, at);
+  }
+
+  /** Writes a frame at `at` and answers where it ends. */
+  #write(space: Space, at: number, plan: Plan): number {
+    const { first, payload } = plan;
+    const key = this.#keys?.next();
+    const { bytes } = space;
+    if (typeof payload !== "string") {
+      at = writeHead(bytes, at, first, payload.length, key);
+      return writePayload(space, at, payload, key);
+    }
+    // The length stands before the text, and how many bytes a text takes shows
+    // only once it is written: so the guess is that it is ASCII, and a text that
+    // makes the head longer is moved.
+    const guess = at + headBytes(payload.length, key !== undefined);
+    const { written } = encoder.encodeInto(
+      payload,
+      new Uint8Array(bytes.buffer, guess, bytes.length - guess),
+    );
+    const start = at + headBytes(written, key !== undefined);
+    if (start !== guess) bytes.copyWithin(start, guess, guess + written);
+    writeHead(bytes, at, first, written, key);
+    maskRange(space, start, start + written, key);
+    return start + written;
+  }
+
+  #bitsOf(reserved: Reserved): number {
+    const bits = reservedBits(reserved);
+    if ((bits & ~this.#claimed) !== 0) {
+      throw new LocalProtocolError(
+        `Cannot send the reserved bits [${reserved}]: the application has not claimed them`,
+      );
+    }
+    return bits;
+  }
+
+  #closeOf(data: DataToSend): CloseInfo {
+    const { statusCode, message = "" } = data;
+    if (typeof message !== "string") {
+      throw new TypeError("Cannot send a close whose reason is not a string");
+    }
+    checkString(message, "close");
+    if (statusCode === undefined) {
+      if (message === "") return { statusCode, message };
+      throw new LocalProtocolError(
+        "Cannot send a close with a reason and without a status code",
+      );
+    }
+    if (!isWireCode(statusCode)) {
+      throw new LocalProtocolError(
+        `Cannot send a close with the status code ${statusCode}: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may be sent`,
+      );
+    }
+    const length = utf8Length(message);
+    if (length > MAX_REASON_BYTES) {
+      throw new LocalProtocolError(
+        `Cannot send a close with a reason of ${length} bytes: it has ${MAX_REASON_BYTES} at most`,
+      );
+    }
+    return { statusCode, message };
+  }
+
+  /** Moves the message that goes out by one frame. */
+  #follow(
+    type: string,
+    opcode: number,
+    bits: number,
+    fin: boolean,
+    payload: string | Uint8Array,
+  ): void {
+    const out = this.#outgoing;
+    if (opcode === Opcode.CONTINUATION) {
+      if (out.opcode === 0) {
+        throw new LocalProtocolError(
+          'Cannot send "continue": no message has begun',
+        );
+      }
+    } else if (out.opcode !== 0) {
+      throw new LocalProtocolError(
+        `Cannot send "${type}" before the fragmented message has ended`,
+      );
+    }
+    const isText = opcode === Opcode.CONTINUATION
+      ? out.isText
+      : opcode === Opcode.TEXT && bits === 0;
+    if (isText) this.#checkText(payload, fin);
+    // Nothing moves before everything is judged.
+    if (opcode !== Opcode.CONTINUATION) {
+      out.opcode = opcode;
+      out.isText = isText;
+    }
+    if (fin) out.opcode = 0;
+  }
+
+  /** Judges a fragment of text: over all fragments it must be UTF-8. */
+  #checkText(payload: string | Uint8Array, fin: boolean): void {
+    const { utf8 } = this.#outgoing;
+    if (typeof payload === "string") {
+      // A string is well formed, and so begins and ends at a code point.
+      if (utf8.due === 0 || payload === "" && !fin) return;
+    } else {
+      const before = utf8.clone();
+      const isGood = utf8.check(payload, 0, payload.length) === -1 &&
+        (!fin || utf8.due === 0);
+      if (isGood) return;
+      utf8.copy(before);
+    }
+    throw new TypeError("Cannot send bytes as text that are not UTF-8");
+  }
+}
+
+function fragmented(type: string): LocalProtocolError {
+  return new LocalProtocolError(
+    `Cannot send "${type}" with \`fin: false\`: control frames may not be fragmented`,
+  );
+}
+
+/** The payload as bytes, or as a string where it is short. */
+function payloadOf(
+  type: string,
+  message: DataToSend["message"],
+): string | Uint8Array {
+  if (message === undefined) return EMPTY;
+  if (typeof message === "string") {
+    checkString(message, type);
+    return message.length <= SHORT_TEXT ? message : encoder.encode(message);
+  }
+  if (ArrayBuffer.isView(message)) {
+    checkMemory(message, "send");
+    if (message instanceof Uint8Array) return message;
+    return new Uint8Array(
+      message.buffer,
+      message.byteOffset,
+      message.byteLength,
+    );
+  }
+  if (Object.prototype.toString.call(message) !== "[object ArrayBuffer]") {
+    throw new TypeError(
+      `Cannot send "${type}": its message is neither a string nor bytes`,
+    );
+  }
+  const bytes = new Uint8Array(message);
+  checkMemory(bytes, "send");
+  return bytes;
+}
+
+function checkString(text: string, type: string): void {
+  if (!text.isWellFormed()) {
+    throw new TypeError(
+      `Cannot send "${type}": its string has a lone surrogate`,
+    );
+  }
+}
