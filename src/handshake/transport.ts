@@ -1,0 +1,150 @@
+// The byte stream that a handshake goes over: its locks, its end, and the signal
+// that closes it. What the stream does wrong becomes a value, as the peer may be
+// the one who did it.
+import { Information } from "../information.ts";
+import {
+  HeadDecoder,
+  type HeadFailure,
+  type HeadLimits,
+  type Heads,
+} from "./head_decoder.ts";
+
+/** A stream of bytes both ways, such as a `Deno.Conn`, of whatever kind. */
+export interface ByteStream {
+  /** What the peer sends. It need not be a byte stream (`type: "bytes"`). */
+  readonly readable: ReadableStream<Uint8Array>;
+  /** What is sent to the peer. */
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** The stream ended or failed before the handshake was done. */
+export interface EndFailure {
+  /** `"fail"`, which no head has. */
+  readonly type: "fail";
+  /** The rule that was broken. */
+  readonly rule: "end-of-stream";
+  /** What was seen, for a person to read. */
+  readonly message: string;
+  /** What the stream failed with; `undefined` if it ended. */
+  readonly cause: unknown;
+}
+
+/** The stream while a handshake holds its locks. */
+export class Transport {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+
+  /** Bytes that were read and belong to no head. */
+  rest: Uint8Array = new Uint8Array(0);
+
+  constructor(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    writer: WritableStreamDefaultWriter<Uint8Array>,
+  ) {
+    this.#reader = reader;
+    this.#writer = writer;
+  }
+
+  /** Reads no more than the next head, as far as the stream's chunks allow. */
+  async readHead<K extends keyof Heads>(
+    kind: K,
+    limits: HeadLimits | undefined,
+  ): Promise<Heads[K] | HeadFailure | EndFailure> {
+    const decoder = new HeadDecoder(kind, limits);
+    decoder.recv(this.rest);
+    while (true) {
+      const outcome = decoder.next();
+      if (outcome !== Information.NEED_DATA) {
+        this.rest = decoder.rest;
+        return outcome;
+      }
+      let result;
+      try {
+        result = await this.#reader.read();
+      } catch (cause) {
+        return ended(
+          `The stream failed before the ${kind} head was read`,
+          cause,
+        );
+      }
+      if (result.done) return ended(`The stream ended in the ${kind} head`);
+      decoder.recv(result.value);
+    }
+  }
+
+  /** Writes bytes; what it gives is why that failed, if it did. */
+  async write(bytes: Uint8Array): Promise<EndFailure | undefined> {
+    try {
+      await this.#writer.write(bytes);
+      return undefined;
+    } catch (cause) {
+      return ended("The stream failed before the head was written", cause);
+    }
+  }
+
+  /** Closes the stream in order, once what was written is out. */
+  async close(): Promise<void> {
+    // It may be closed already, or have failed: that is as good.
+    await this.#writer.close().catch(ignore);
+    await this.#reader.cancel().catch(ignore);
+  }
+
+  /** Closes the stream at once, whatever is under way. */
+  abort(reason: unknown): void {
+    this.#reader.cancel(reason).catch(ignore);
+    this.#writer.abort(reason).catch(ignore);
+  }
+
+  /** Gives the locks back. */
+  release(): void {
+    this.#reader.releaseLock();
+    this.#writer.releaseLock();
+  }
+}
+
+/**
+ * Locks a stream, does some work, and unlocks it. If the signal aborts, the stream
+ * is closed, and this rejects with the signal's reason at once.
+ */
+export async function withTransport<T>(
+  stream: ByteStream,
+  signal: AbortSignal = new AbortController().signal,
+  work: (transport: Transport) => Promise<T>,
+): Promise<T> {
+  const transport = lock(stream);
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => {
+    transport.abort(signal.reason);
+    aborted.reject(signal.reason);
+  };
+  signal.addEventListener("abort", abort);
+  try {
+    if (signal.aborted) {
+      abort();
+      return await aborted.promise;
+    }
+    // What the work comes to after an abort is of no interest: a race handles
+    // the loser's rejection.
+    return await Promise.race([aborted.promise, work(transport)]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    transport.release();
+  }
+}
+
+/** Takes both locks or none. */
+function lock(stream: ByteStream): Transport {
+  const reader = stream.readable.getReader();
+  try {
+    return new Transport(reader, stream.writable.getWriter());
+  } catch (error) {
+    reader.releaseLock();
+    throw error;
+  }
+}
+
+function ended(message: string, cause?: unknown): EndFailure {
+  return { type: "fail", rule: "end-of-stream", message, cause };
+}
+
+function ignore(): void {}

@@ -1,0 +1,80 @@
+// What the tests of the handshake share.
+
+import type { ByteStream } from "../../src/handshake/transport.ts";
+import type { RequestHead, ResponseHead } from "../../src/handshake/head.ts";
+
+/** The bytes of a text, one for each character. */
+export function bytes(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
+
+/** The text of some bytes, one character for each. */
+export function text(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
+
+/** A head whose fields are compared too: two `Headers` are always equal. */
+export function plain(head: RequestHead | ResponseHead): unknown {
+  return { ...head, headers: [...head.headers] };
+}
+
+/** Numbers from 0 up to 1 that only look random (mulberry32). */
+export function random(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Ways of cutting some bytes: whole, one by one, at random. */
+export function cuttings(input: Uint8Array): Uint8Array[][] {
+  const ways = [[input], Array.from(input, (byte) => Uint8Array.of(byte))];
+  for (let seed = 1; seed <= 12; seed++) {
+    const next = random(seed);
+    const way: Uint8Array[] = [];
+    for (let at = 0; at < input.length;) {
+      const end = at + Math.floor(next() * next() * 40);
+      way.push(input.slice(at, end));
+      at = end;
+    }
+    ways.push(way);
+  }
+  return ways;
+}
+
+/**
+ * How many times longer some work takes on `factor` times the input: the best of
+ * several runs each, so that other programs count for little. Linear work gives
+ * about `factor`, quadratic work its square.
+ */
+export function growth(
+  work: (size: number) => void,
+  size: number,
+  factor: number,
+): number {
+  const best = (size: number) => {
+    let least = Infinity;
+    for (let run = 0; run < 7; run++) {
+      const start = performance.now();
+      work(size);
+      least = Math.min(least, performance.now() - start);
+    }
+    return least;
+  };
+  best(size); // compiled by now
+  return best(size * factor) / best(size);
+}
+
+/** Two ends of a stream in memory: what one writes, the other reads. */
+export function duplex(
+  make: () => TransformStream<Uint8Array, Uint8Array> = () =>
+    new TransformStream(),
+): { near: ByteStream; far: ByteStream } {
+  const [up, down] = [make(), make()];
+  return {
+    near: { readable: down.readable, writable: up.writable },
+    far: { readable: up.readable, writable: down.writable },
+  };
+}
