@@ -1,0 +1,137 @@
+// Where bytes come from and go to, for `websocket_stream.ts`: a `Deno.Conn`, or
+// any pair of a readable and a writable stream; and who closes them.
+
+import type { AnyConnection } from "../mod.ts";
+
+/** A stream of bytes in both directions: a `Deno.Conn` is one. */
+export interface ByteStream {
+  /** The bytes that are received. */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** The bytes to send. */
+  readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
+}
+
+/** How long the other side may take to close the stream, in milliseconds. */
+const LINGER = { server: 1000, client: 5000 };
+
+/** What is done with a stream of bytes. */
+export interface Transport {
+  /**
+   * Reads what is there, `null` at the end or when the stream fails. The bytes
+   * are good until the next read.
+   */
+  read(): Promise<Uint8Array | null>;
+  /** Writes all of the bytes. */
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Says that nothing more will be written. Never rejects. */
+  closeWrite(): Promise<void>;
+  /** Closes both directions, at once; a read that waits ends. */
+  close(): void;
+}
+
+/** The part of a `Deno.Conn` that is used here. */
+interface Conn {
+  read(buffer: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+}
+
+/** The transport of a stream. */
+export function transportOf(stream: ByteStream): Transport {
+  return "closeWrite" in stream && "read" in stream
+    ? overConn(stream as ByteStream & Conn) // it has what a Deno.Conn has
+    : overStreams(stream);
+}
+
+const SMALL = 4096;
+const LARGE = 65_536;
+
+function overConn(conn: Conn): Transport {
+  // One buffer, read into again and again, is twice as fast as a fresh one for
+  // each read. It is small while little comes, as most connections are idle.
+  let buffer = new Uint8Array(SMALL);
+  let closed = false;
+  return {
+    async read() {
+      try {
+        const count = await conn.read(buffer);
+        if (count === null) return null;
+        const bytes = new Uint8Array(buffer.buffer, 0, count);
+        if (count === buffer.length && count < LARGE) {
+          buffer = new Uint8Array(LARGE);
+        } else if (count < SMALL && buffer.length > SMALL) {
+          buffer = new Uint8Array(SMALL);
+        }
+        return bytes;
+      } catch {
+        return null;
+      }
+    },
+    async write(bytes) {
+      let written = await conn.write(bytes);
+      while (written < bytes.length) {
+        written += await conn.write(bytes.subarray(written));
+      }
+    },
+    closeWrite: () => conn.closeWrite().catch(() => {}),
+    close() {
+      if (closed) return;
+      closed = true;
+      try {
+        conn.close();
+      } catch {
+        // The peer was faster.
+      }
+    },
+  };
+}
+
+function overStreams({ readable, writable }: ByteStream): Transport {
+  const reader = readable.getReader();
+  const writer = writable.getWriter();
+  // Failures show in `read` and `write`; these are the same ones again.
+  reader.closed.catch(() => {});
+  writer.closed.catch(() => {});
+  return {
+    async read() {
+      try {
+        const { value } = await reader.read();
+        return value ?? null;
+      } catch {
+        return null;
+      }
+    },
+    write: (bytes) => writer.write(bytes),
+    closeWrite: () => writer.close().catch(() => {}),
+    close() {
+      reader.cancel().catch(() => {});
+      writer.abort().catch(() => {});
+    },
+  };
+}
+
+/**
+ * Closes a stream once `nextEvent` has said `CONNECTION_CLOSED` and the reply is
+ * written.
+ *
+ * The server closes its half first (RFC 6455, section 7.1.1), and so does whoever
+ * has failed the connection. What still arrives is dropped until the other side
+ * has closed: to close with bytes unread would reset the stream, and could take
+ * our last words with it.
+ */
+export async function closeTransport(
+  transport: Transport,
+  { role, summary }: AnyConnection,
+): Promise<void> {
+  const failure = summary?.failure ?? null;
+  if (failure?.code !== 1006) {
+    const isFirst = role === "server" || failure !== null;
+    const patience = isFirst ? LINGER.server : LINGER.client;
+    const timer = setTimeout(() => transport.close(), patience);
+    if (isFirst) await transport.closeWrite();
+    while (await transport.read() !== null);
+    clearTimeout(timer);
+  }
+  transport.close();
+}
