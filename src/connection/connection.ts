@@ -324,10 +324,12 @@ export class Connection<
     }
     if (!isOne(data)) return this.#sendAll(data);
     const opcode = this.#sender.opcodeOf(data.type);
-    const phase = this.#step(this.#phase, opcode, data.type);
+    const phase = this.#step(this.#phase, opcode, data.type, undefined);
     const plan = this.#sender.plan(opcode, data);
+    // There may be no memory for it: what is not encoded is not sent.
+    const bytes = this.#sender.encode(plan);
     this.#sending(phase, plan.close);
-    return this.#sender.encode(plan);
+    return bytes;
   }
 
   #sendAll(list: Iterable<SendData<O>>): Uint8Array<ArrayBuffer> {
@@ -337,16 +339,17 @@ export class Connection<
     try {
       for (const data of list) {
         const opcode = this.#sender.opcodeOf(data.type);
-        phase = this.#step(phase, opcode, data.type);
+        phase = this.#step(phase, opcode, data.type, plans.at(-1)?.close);
         plans.push(this.#sender.plan(opcode, data));
       }
+      const bytes = this.#sender.encodeAll(plans);
+      // Nothing follows a close, so it can only be the last.
+      this.#sending(phase, plans.at(-1)?.close);
+      return bytes;
     } catch (error) {
       this.#sender.restore();
       throw error;
     }
-    // Nothing follows a close, so it can only be the last.
-    this.#sending(phase, plans.at(-1)?.close);
-    return this.#sender.encodeAll(plans);
   }
 
   /**
@@ -433,12 +436,18 @@ export class Connection<
   }
 
   #endReading(step: Step): void {
-    this.#phase = TRANSITIONS[this.#phase][step] ?? this.#phase;
+    // From a phase in which frames are read, what is received always leads on.
+    this.#phase = TRANSITIONS[this.#phase][step] as Phase;
     this.#receiver.release();
   }
 
-  /** The phase that follows when something is sent. */
-  #step(phase: Phase, opcode: number, type: string): Phase {
+  /** The phase that follows when something is sent, perhaps behind a close. */
+  #step(
+    phase: Phase,
+    opcode: number,
+    type: string,
+    behind: CloseInfo | undefined,
+  ): Phase {
     const step = opcode === Opcode.CLOSE
       ? "send-close"
       : isControl(opcode)
@@ -447,16 +456,18 @@ export class Connection<
     const next = TRANSITIONS[phase][step];
     if (next !== null) return next;
     throw new LocalProtocolError(
-      `Cannot send "${type}" as the connection is ${
-        STATES[phase]
-      }: ${this.#reason()}`,
+      `Cannot send "${type}" as the connection is ${STATES[phase]}: ${
+        this.#reason(behind)
+      }`,
     );
   }
 
   /** Why the connection is not open, for a person to read. */
-  #reason(): string {
+  #reason(behind: CloseInfo | undefined): string {
     if (this.#failure !== null) return this.#failure.message;
-    const close = this.#initiator === "peer" ? this.#received : this.#sent;
+    const close = this.#initiator === "peer"
+      ? this.#received
+      : behind ?? this.#sent;
     const verb = this.#initiator === "peer" ? "received" : "sent";
     const code = close?.statusCode;
     return `close frame ${verb} ${

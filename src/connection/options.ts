@@ -1,5 +1,6 @@
 // The options of a connection, and what they come to.
 
+import type { Extension } from "../extensions/extension.ts";
 import type { HeadRules } from "../framing/rules.ts";
 import { limit } from "../framing/rules.ts";
 import { type Reserved, reservedBits } from "../framing/frame.ts";
@@ -87,6 +88,13 @@ export interface ConnectionOptions<
    */
   maxFrameBytes?: number | undefined;
   /**
+   * The extensions that the handshake has agreed on, in the order of the server's
+   * answer (RFC 6455, section 9.1).
+   *
+   * @default {[]}
+   */
+  extensions?: readonly Extension[] | undefined;
+  /**
    * What to let pass though RFC 6455 forbids it.
    *
    * @default {{}}
@@ -140,7 +148,9 @@ export function settingsOf(
   const claimed = options.reserved === undefined
     ? 0
     : reservedBits(options.reserved);
+  // In this order, lest a wrong limit be blamed on the one that follows from it.
   const { maxMessageBytes = MAX_MESSAGE_BYTES } = options;
+  const mostOfMessage = limit("maxMessageBytes", maxMessageBytes);
   const { maxFrameBytes = maxMessageBytes } = options;
   let defined = 0;
   for (let opcode = 0; opcode < 16; opcode++) {
@@ -162,7 +172,7 @@ export function settingsOf(
       fragmentation: true,
       shortestLength: lenient.paddedLength !== true,
       maxFrameBytes: limit("maxFrameBytes", maxFrameBytes),
-      maxMessageBytes: limit("maxMessageBytes", maxMessageBytes),
+      maxMessageBytes: mostOfMessage,
     },
     keys: role === "server"
       ? undefined

@@ -99,6 +99,8 @@ export class Receiver {
    * more bytes are needed and no chunk is held any longer.
    */
   next(): MadeEvent | undefined {
+    // The good part of a text that is wrong further on may have been given.
+    if (this.failure !== undefined) return undefined;
     const cursor = this.#cursor;
     for (;;) {
       if (!this.#inFrame) {
@@ -166,14 +168,21 @@ export class Receiver {
       // Nothing was kept of what came before: what is here stands for itself.
       if (!this.#isText) return this.#giveBytes(bytes, from, to, true);
       const text = decodeText(bytes, from, to);
-      return this.#giveText(text, to - from, true);
+      if (text !== NoText.INVALID || this.#delivery !== "chunk") {
+        return this.#giveText(text, to - from, true);
+      }
     }
     if (this.#isText) {
-      const wrong = this.#utf8.check(bytes, from, to) !== -1 ||
-        ends && this.#utf8.due > 0;
-      if (wrong) return this.#fail(NOT_UTF8);
+      const wrong = this.#utf8.check(bytes, from, to);
+      if (wrong !== -1 || ends && this.#utf8.due > 0) {
+        this.failure = NOT_UTF8;
+        // In smaller chunks the text before the wrong byte would have been given.
+        return this.#delivery === "chunk"
+          ? this.#takePart(wrong === -1 ? to : wrong, false)
+          : undefined;
+      }
     }
-    if (this.#delivery === "chunk") return this.#takePart(ends);
+    if (this.#delivery === "chunk") return this.#takePart(to, ends);
     if (this.#delivery === "frame" && remaining === 0) {
       // A whole frame in one chunk need not be gathered.
       if (this.#gather.length === 0 && this.#held.length === 0) {
@@ -201,9 +210,9 @@ export class Receiver {
     }
   }
 
-  /** Gives what has arrived of a message, where that is anything. */
-  #takePart(ends: boolean): MadeEvent | undefined {
-    let { bytes, from, to } = this.#cursor;
+  /** Gives what has arrived of a message up to `to`, where that is anything. */
+  #takePart(to: number, ends: boolean): MadeEvent | undefined {
+    let { bytes, from } = this.#cursor;
     if (this.#held.length > 0) {
       this.#keepHeld();
       this.#gather.append(bytes, from, to, to - from, true);

@@ -151,8 +151,9 @@ export class FrameDecoder {
           if (cursor.remaining === 0) break;
           if (!cursor.take()) return Information.NEED_DATA;
         }
-      } catch {
+      } catch (error) {
         // The engine has no room for a buffer of that size.
+        if (!(error instanceof RangeError)) throw error;
         return this.#fail({
           rule: "frame-limit",
           code: 1009,
@@ -207,7 +208,8 @@ function rulesOf(options: FrameDecoderOptions): HeadRules {
     fragmentation,
     shortestLength,
     maxFrameBytes: limit("maxFrameBytes", maxFrameBytes),
-    maxMessageBytes: Number.MAX_SAFE_INTEGER,
+    // There are no messages here, only frames.
+    maxMessageBytes: Infinity,
   };
 }
 

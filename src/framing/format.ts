@@ -2,7 +2,7 @@
 
 import type { Frame, FrameInit } from "./frame.ts";
 import { isControl, Opcode, STANDARD_OPCODES } from "./opcode.ts";
-import { isValid } from "./utf8.ts";
+import { isValid, Utf8Validator } from "./utf8.ts";
 
 /** How many characters of a payload a line shows. */
 const SHOWN = 60;
@@ -53,7 +53,8 @@ export function formatFrame(
   if (opcode === Opcode.CLOSE && payload.length >= 2) {
     parts.push(String(payload[0] << 8 | payload[1]), show(payload.subarray(2)));
   } else if (payload.length > 0) {
-    const binary = opcode === Opcode.BINARY ||
+    // A close payload of one byte is half a code, not text.
+    const binary = opcode === Opcode.BINARY || opcode === Opcode.CLOSE ||
       reserved !== undefined && reserved.includes(1);
     parts.push(binary ? hex(payload) : show(payload));
   }
@@ -67,24 +68,31 @@ function nameOf(
   const custom = opcodes === undefined
     ? undefined
     : Object.entries(opcodes).find(([, number]) => number === opcode);
-  return custom?.[0] ?? STANDARD_OPCODES.names[opcode] ??
+  if (custom !== undefined) return quote(custom[0]).slice(1, -1);
+  return STANDARD_OPCODES.names[opcode] ??
     `${isControl(opcode) ? "control" : "data"} ${opcode}`;
 }
+
+// A BOM is content.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Quoted where it is text, hexadecimal where it is not. */
 function show(payload: Uint8Array): string {
   if (payload.length <= 4 * SHOWN) {
     if (!isValid(payload, 0, payload.length)) return hex(payload);
-    return quote(elide(new TextDecoder().decode(payload), ""));
+    return quote(elide(decoder.decode(payload), ""));
   }
   // Of a long payload only the two ends are looked at, cut at code points.
   const head = payload.subarray(0, 4 * SHOWN);
   const tail = payload.subarray(-4 * SHOWN);
-  const decoder = new TextDecoder();
-  const start = decoder.decode(head, { stream: true });
-  if (start.includes("\ufffd")) return hex(payload);
-  const end = decoder.decode(tail.subarray(tail.findIndex(isBoundary)));
-  return quote(elide(start, end));
+  const end = tail.subarray(tail.findIndex(isBoundary));
+  const validator = new Utf8Validator();
+  if (
+    validator.check(head, 0, head.length) !== -1 ||
+    !isValid(end, 0, end.length)
+  ) return hex(payload);
+  const start = head.subarray(0, head.length - validator.pending);
+  return quote(elide(decoder.decode(start), decoder.decode(end)));
 }
 
 function isBoundary(byte: number): boolean {
@@ -102,9 +110,10 @@ function elide(start: string, end: string): string {
 
 function quote(text: string): string {
   // JSON escapes what lies below U+0020; DEL, C1 and the two separators of
-  // lines are ours to escape, and so are the marks that turn the direction.
+  // lines are ours to escape, and so are the marks that turn the direction or
+  // are not seen.
   return JSON.stringify(text).replace(
-    /[\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),
   );
 }

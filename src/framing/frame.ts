@@ -22,15 +22,16 @@ export const RESERVED: readonly Reserved[] = Array.from(
  */
 export function reservedBits(reserved: Reserved): number {
   const [rsv1, rsv2, rsv3] = reserved;
-  if (
-    reserved.length !== 3 || rsv1 >>> 1 !== 0 || rsv2 >>> 1 !== 0 ||
-    rsv3 >>> 1 !== 0
-  ) {
+  if (reserved.length !== 3 || !isBit(rsv1) || !isBit(rsv2) || !isBit(rsv3)) {
     throw new TypeError(
       `Cannot use [${reserved}] as reserved bits: three of 0 or 1 are needed`,
     );
   }
-  return Number(rsv1) << 2 | Number(rsv2) << 1 | Number(rsv3);
+  return rsv1 << 2 | rsv2 << 1 | rsv3;
+}
+
+function isBit(value: unknown): boolean {
+  return value === 0 || value === 1;
 }
 
 /** One frame, as it stands on the wire but for the masking. */

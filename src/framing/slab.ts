@@ -38,8 +38,9 @@ let slab = new Space(0);
 /** A space with at least `size` free bytes: the slab, or one of its own. */
 export function spaceFor(size: number): Space {
   if (size > CARVE_BYTES) return new Space(size);
-  // A slab that somebody transferred away has no length left, and is replaced.
-  if (slab.bytes.length - slab.at < size) slab = new Space(SLAB_BYTES);
+  // A slab that somebody transferred away has no length left, and is replaced:
+  // even where nothing is asked of it, as detached memory cannot be viewed.
+  if (slab.bytes.length - slab.at <= size) slab = new Space(SLAB_BYTES);
   return slab;
 }
 
