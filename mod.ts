@@ -69,6 +69,18 @@ export type { CloseInfo } from "./src/connection/close.ts";
 export type { ConnectionState } from "./src/connection/state.ts";
 
 export {
+  type ClientExtension,
+  type Extension,
+  type ExtensionAnswer,
+  type ExtensionElement,
+  ExtensionError,
+  type ExtensionParameter,
+  type OutgoingMessage,
+  type PartPosition,
+  type ServerExtension,
+} from "./src/extensions/extension.ts";
+
+export {
   FrameDecoder,
   type FrameDecoderOptions,
   type FrameFailure,

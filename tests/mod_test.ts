@@ -5,6 +5,7 @@ import * as ws from "../mod.ts";
 Deno.test("mod.ts exports these names and no others", () => {
   assertEquals(Object.keys(ws).sort(), [
     "Connection",
+    "ExtensionError",
     "FrameDecoder",
     "Information",
     "LocalProtocolError",

@@ -3,6 +3,7 @@
 
 import { concat } from "@std/bytes";
 import { LocalProtocolError } from "../errors.ts";
+import type { Pipeline } from "../extensions/pipeline.ts";
 import { checkChunk } from "../framing/chunk.ts";
 import type { Failure } from "../framing/failure.ts";
 import { firstByte, type Reserved } from "../framing/frame.ts";
@@ -139,6 +140,7 @@ export class Connection<
 
   readonly #receiver: Receiver;
   readonly #sender: Sender;
+  readonly #pipeline: Pipeline | undefined;
   #phase: Phase = "open";
   #atEnd = false;
   #sent: CloseInfo | null = null;
@@ -157,6 +159,7 @@ export class Connection<
   constructor(role: Role, options: ConnectionOptions<O, R> = {}) {
     const settings = settingsOf(role, options);
     this.role = role;
+    this.#pipeline = settings.pipeline;
     this.#receiver = new Receiver(settings);
     this.#sender = new Sender(settings);
   }
@@ -324,6 +327,10 @@ export class Connection<
     }
     if (!isOne(data)) return this.#sendAll(data);
     const opcode = this.#sender.opcodeOf(data.type);
+    // Fragments move more than the phase, and a list knows how to undo that.
+    if (data.fin === false || opcode === Opcode.CONTINUATION) {
+      return this.#sendAll([data]);
+    }
     const phase = this.#step(this.#phase, opcode, data.type, undefined);
     const plan = this.#sender.plan(opcode, data);
     // There may be no memory for it: what is not encoded is not sent.
@@ -429,16 +436,17 @@ export class Connection<
   }
 
   #fail(failure: Failure, step: Step): ReceivedEvent<O, R> {
-    const { rule, code, message } = failure;
-    this.#failure = { rule, code, message };
+    this.#failure = { ...failure };
     this.#endReading(step);
-    return { type: "fail", rule, code, message };
+    return { type: "fail", ...failure };
   }
 
   #endReading(step: Step): void {
     // From a phase in which frames are read, what is received always leads on.
     this.#phase = TRANSITIONS[this.#phase][step] as Phase;
     this.#receiver.release();
+    // No message can be sent either: the windows of compression may go.
+    this.#pipeline?.close();
   }
 
   /** The phase that follows when something is sent, perhaps behind a close. */
@@ -482,7 +490,14 @@ function controlPlan(
   payload: Uint8Array,
   close: CloseInfo | undefined = undefined,
 ): Plan {
-  return { opcode, first: firstByte(true, 0, opcode), payload, close };
+  return {
+    opcode,
+    first: firstByte(true, 0, opcode),
+    type: "",
+    compress: undefined,
+    payload,
+    close,
+  };
 }
 
 /** Tells one event or message from several. */

@@ -121,6 +121,8 @@ export interface FailEvent {
   code: number;
   /** What was seen, for a person to read. */
   message: string;
+  /** What an extension has thrown; absent for all other rules. */
+  cause?: unknown;
 }
 
 /**

@@ -1,12 +1,15 @@
 // The options of a connection, and what they come to.
 
 import type { Extension } from "../extensions/extension.ts";
+import { Pipeline } from "../extensions/pipeline.ts";
 import type { HeadRules } from "../framing/rules.ts";
 import { limit } from "../framing/rules.ts";
 import { type Reserved, reservedBits } from "../framing/frame.ts";
 import { KeyPool, KEYS, type RandomSource } from "../framing/keys.ts";
 import {
   type CustomOpcodes,
+  isControl,
+  Opcode,
   OpcodeTable,
   STANDARD_OPCODES,
 } from "../framing/opcode.ts";
@@ -82,9 +85,11 @@ export interface ConnectionOptions<
    */
   maxMessageBytes?: number | undefined;
   /**
-   * The most bytes of one frame's payload; `Infinity` for no limit.
+   * The most bytes of one frame's payload, as it is on the wire; `Infinity` for no
+   * limit.
    *
-   * @default {maxMessageBytes}
+   * @default {maxMessageBytes} with extensions, which may have made it longer,
+   * 1.25 times that and 1 KiB
    */
   maxFrameBytes?: number | undefined;
   /**
@@ -112,6 +117,10 @@ export interface ConnectionOptions<
 /** The default of {@linkcode ConnectionOptions.maxMessageBytes}: 16 MiB. */
 export const MAX_MESSAGE_BYTES = 16_777_216;
 
+/** By how much an extension may have made a frame longer than its message. */
+const GROWTH = 1.25;
+const GROWTH_BYTES = 1024;
+
 /** How many bytes of a caller's randomness are kept ready. */
 const OWN_POOL_BYTES = 64;
 
@@ -122,6 +131,9 @@ export interface Settings {
   readonly claimed: number;
   readonly delivery: Delivery;
   readonly rules: HeadRules;
+  readonly maxMessageBytes: number;
+  /** The extensions, `undefined` where there are none. */
+  readonly pipeline: Pipeline | undefined;
   /** Where a client's masking keys come from; a server has none. */
   readonly keys: KeyPool | undefined;
 }
@@ -151,7 +163,15 @@ export function settingsOf(
   // In this order, lest a wrong limit be blamed on the one that follows from it.
   const { maxMessageBytes = MAX_MESSAGE_BYTES } = options;
   const mostOfMessage = limit("maxMessageBytes", maxMessageBytes);
-  const { maxFrameBytes = maxMessageBytes } = options;
+  const { extensions = [] } = options;
+  const pipeline = extensions.length === 0
+    ? undefined
+    : new Pipeline(extensions, claimed);
+  const {
+    maxFrameBytes = pipeline === undefined
+      ? maxMessageBytes
+      : Math.ceil(maxMessageBytes * GROWTH) + GROWTH_BYTES,
+  } = options;
   let defined = 0;
   for (let opcode = 0; opcode < 16; opcode++) {
     if (table.names[opcode] !== undefined) defined |= 1 << opcode;
@@ -167,13 +187,23 @@ export function settingsOf(
         ? undefined
         : true,
       opcodes: defined,
-      reserved: new Array<number>(16).fill(claimed),
+      // An extension's bits are for the first frame of a data message.
+      reserved: Array.from(
+        { length: 16 },
+        (_, opcode) =>
+          opcode === Opcode.CONTINUATION || isControl(opcode)
+            ? claimed
+            : claimed | (pipeline?.bits ?? 0),
+      ),
       control: true,
       fragmentation: true,
       shortestLength: lenient.paddedLength !== true,
       maxFrameBytes: limit("maxFrameBytes", maxFrameBytes),
-      maxMessageBytes: mostOfMessage,
+      // Behind an extension it is not the bytes on the wire that count.
+      maxMessageBytes: pipeline === undefined ? mostOfMessage : Infinity,
     },
+    maxMessageBytes: mostOfMessage,
+    pipeline,
     keys: role === "server"
       ? undefined
       : random === undefined

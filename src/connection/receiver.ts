@@ -1,49 +1,18 @@
-// The receiving half of a connection: drives the cursor over the frames, makes
-// messages of them, and gives events. It knows the rules of messages (fragments,
-// UTF-8, close payloads) but not the state of the connection.
+// The receiving half of a connection: drives the cursor over the frames, keeps
+// control frames and data frames apart, and sends the latter through the
+// extensions. It knows nothing of the state of the connection.
 
+import type { Pipeline } from "../extensions/pipeline.ts";
+import { ExtensionError } from "../extensions/extension.ts";
 import { Cursor, Head } from "../framing/cursor.ts";
 import type { Failure } from "../framing/failure.ts";
-import { RESERVED, type Reserved } from "../framing/frame.ts";
 import { Gather } from "../framing/gather.ts";
 import { isControl, Opcode } from "../framing/opcode.ts";
+import { tooLong, unclaimed } from "../framing/rules.ts";
 import { EMPTY } from "../framing/slab.ts";
-import {
-  decodeText,
-  decodeValid,
-  NoText,
-  Utf8Validator,
-} from "../framing/utf8.ts";
-import { parseClose } from "./close.ts";
+import { isWireCode, parseClose } from "./close.ts";
+import { End, type MadeEvent, makeEvent, MessageReader } from "./message.ts";
 import type { Delivery, Settings } from "./options.ts";
-
-/** An event as it is made: the types of `event.ts` narrow it by the names. */
-export interface MadeEvent {
-  type: string;
-  message: string | Uint8Array<ArrayBuffer>;
-  fin: boolean;
-  reserved: Reserved;
-  statusCode: number | undefined;
-  of: string | undefined;
-}
-
-/** All events are made here, so that they have one hidden class. */
-function makeEvent(
-  type: string,
-  message: string | Uint8Array<ArrayBuffer>,
-  fin: boolean,
-  bits: number,
-  statusCode: number | undefined = undefined,
-  of: string | undefined = undefined,
-): MadeEvent {
-  return { type, message, fin, reserved: RESERVED[bits], statusCode, of };
-}
-
-const NOT_UTF8: Failure = {
-  rule: "utf-8",
-  code: 1007,
-  message: "Received text that is not UTF-8",
-};
 
 /** Makes events of received bytes. */
 export class Receiver {
@@ -54,31 +23,34 @@ export class Receiver {
   readonly #claimed: number;
   readonly #names: readonly (string | undefined)[];
   readonly #cursor: Cursor;
-
+  readonly #message: MessageReader;
   /** Whether a head was read whose payload has not been taken to its end. */
   #inFrame = false;
   /** The parts of a control frame. */
   readonly #control = new Gather();
 
-  /** The opcode of the data message that goes on, 0 where there is none. */
-  #opcode = 0;
-  /** The reserved bits of its frames so far. */
-  #bits = 0;
-  /** Whether it is text, and to be judged and given as such. */
-  #isText = false;
-  /** Whether an event has told of it. */
-  #isTold = false;
-  /** The parts of it, or of its frame, that have not been given. */
-  readonly #gather = new Gather();
-  readonly #utf8 = new Utf8Validator();
-  /** The bytes of a code point that was not complete when a text was given. */
-  #held: Uint8Array<ArrayBuffer> = EMPTY;
+  /** The extensions, `undefined` where there are none. */
+  readonly #pipeline: Pipeline | undefined;
+  readonly #maxMessageBytes: number;
+  /** Whether the message goes through the extensions. */
+  #isEncoded = false;
+  /** How many bytes the message has, as far as they are known. */
+  #length = 0;
+  /** What the extensions still have to give of a part, one piece ahead. */
+  #pieces: Iterator<Uint8Array<ArrayBuffer>> | undefined = undefined;
+  #piece: Uint8Array<ArrayBuffer> | undefined = undefined;
+  #pieceFailure: Failure | undefined = undefined;
+  /** What ends with that part. */
+  #end: End = End.NONE;
 
   constructor(settings: Settings) {
     this.#delivery = settings.delivery;
     this.#claimed = settings.claimed;
     this.#names = settings.table.names;
     this.#cursor = new Cursor(settings.rules);
+    this.#message = new MessageReader(settings.delivery);
+    this.#pipeline = settings.pipeline;
+    this.#maxMessageBytes = settings.maxMessageBytes;
   }
 
   /** Takes a chunk that is not empty. */
@@ -90,8 +62,9 @@ export class Receiver {
   release(): void {
     this.#cursor.release();
     this.#control.clear();
-    this.#gather.clear();
-    this.#held = EMPTY;
+    this.#message.clear();
+    this.#pieces = undefined;
+    this.#piece = undefined;
   }
 
   /**
@@ -99,183 +72,178 @@ export class Receiver {
    * more bytes are needed and no chunk is held any longer.
    */
   next(): MadeEvent | undefined {
-    // The good part of a text that is wrong further on may have been given.
-    if (this.failure !== undefined) return undefined;
     const cursor = this.#cursor;
+    const message = this.#message;
     for (;;) {
+      // The good part of a text that is wrong further on may have been given.
+      if (message.failure !== undefined) this.failure = message.failure;
+      if (this.failure !== undefined) return undefined;
+      if (this.#pieces !== undefined) {
+        const event = this.#takePiece(this.#pieces);
+        if (event !== undefined) return event;
+        continue;
+      }
       if (!this.#inFrame) {
-        const head = cursor.readHead();
-        if (head !== Head.READY) {
+        if (
+          this.#pipeline === undefined && !message.isUnderWay &&
+          cursor.readMessage()
+        ) {
+          const event = this.#takeWhole();
+          if (event !== undefined) return event;
+          continue;
+        }
+        if (cursor.readHead() !== Head.READY) {
           this.failure = cursor.failure;
           return undefined;
         }
         this.#inFrame = true;
-        if (!isControl(cursor.opcode)) this.#beginData();
+        if (!isControl(cursor.opcode)) {
+          this.#beginFrame();
+          continue;
+        }
       }
       if (!cursor.take()) return undefined;
       if (cursor.remaining === 0) this.#inFrame = false;
       const event = isControl(cursor.opcode)
         ? this.#takeControl()
         : this.#takeData();
-      if (event !== undefined || this.failure !== undefined) return event;
+      if (event !== undefined) return event;
     }
   }
-
-  #fail(failure: Failure): undefined {
-    this.failure = failure;
+  /** A message that lies in the chunk as a whole: it goes the shortest way. */
+  #takeWhole(): MadeEvent | undefined {
+    const { bytes, from, to, opcode, bits } = this.#cursor;
+    const isText = opcode === Opcode.TEXT && (bits & this.#claimed) === 0;
+    const type = this.#nameOf(opcode);
+    return this.#message.giveWhole(type, isText, bits, bytes, from, to);
   }
 
   /** A control frame is given whole, however it arrived. */
   #takeControl(): MadeEvent | undefined {
-    const { opcode, bits, from, to, length, remaining } = this.#cursor;
-    let { bytes } = this.#cursor;
+    const { bytes, opcode, bits, from, to, length, remaining } = this.#cursor;
     let payload: Uint8Array<ArrayBuffer>;
     if (to - from === length) {
-      const { buffer, byteOffset } = bytes;
-      payload = new Uint8Array(buffer, byteOffset + from, length);
+      payload = viewOf(bytes, from, to);
     } else {
       const due = to - from + remaining;
       this.#control.append(bytes, from, to, due, true);
       if (remaining > 0) return undefined;
-      payload = bytes = this.#control.take();
+      payload = this.#control.take();
     }
     if (opcode !== Opcode.CLOSE) {
       return makeEvent(this.#nameOf(opcode), payload, true, bits);
     }
     const close = parseClose(payload);
-    if ("rule" in close) return this.#fail(close);
-    return makeEvent("close", close.message, true, bits, close.statusCode);
+    if (!("rule" in close)) {
+      return makeEvent("close", close.message, true, bits, close.statusCode);
+    }
+    this.failure = close;
+    return undefined;
   }
 
-  #beginData(): void {
-    const { opcode, bits } = this.#cursor;
-    if (opcode === Opcode.CONTINUATION) {
-      this.#bits |= bits;
-    } else {
-      this.#opcode = opcode;
-      this.#bits = bits;
+  /** The head of a data frame has been read. */
+  #beginFrame(): void {
+    const { opcode, bits, length } = this.#cursor;
+    const message = this.#message;
+    const own = bits & this.#claimed;
+    const isFirst = opcode !== Opcode.CONTINUATION;
+    if (isFirst) {
+      const type = this.#nameOf(opcode);
       // What an application's own bit says of a text only the application knows.
-      this.#isText = opcode === Opcode.TEXT && (bits & this.#claimed) === 0;
-      this.#isTold = false;
+      message.begin(type, opcode === Opcode.TEXT && own === 0);
+      this.#length = 0;
+      this.#beginDecoding(type);
+    }
+    const isAlone = isFirst || this.#delivery === "frame";
+    message.bits = isAlone ? own : message.bits | own;
+    if (this.#pipeline !== undefined && !this.#isEncoded) {
+      // The cursor cannot know that this one counts.
+      this.#length += length;
+      if (this.#length > this.#maxMessageBytes) {
+        const limit = this.#maxMessageBytes;
+        this.failure ??= tooLong("message", this.#length, limit);
+      }
+    }
+  }
+
+  /** Asks the extensions whether the message that begins is theirs. */
+  #beginDecoding(type: string): void {
+    if (this.#pipeline === undefined) return;
+    const { opcode, bits } = this.#cursor;
+    try {
+      const begun = this.#pipeline.begin(bits & ~this.#claimed, type);
+      this.#isEncoded = begun.decodes;
+      if (begun.stray !== 0) this.failure = unclaimed(opcode, begun.stray);
+    } catch (error) {
+      this.failure = failureOf(error);
     }
   }
 
   /** A part of a data frame has been taken. */
   #takeData(): MadeEvent | undefined {
     const { bytes, from, to, remaining, fin } = this.#cursor;
-    const ends = fin && remaining === 0;
-    if (ends && this.#gather.length === 0 && this.#held.length === 0) {
-      // Nothing was kept of what came before: what is here stands for itself.
-      if (!this.#isText) return this.#giveBytes(bytes, from, to, true);
-      const text = decodeText(bytes, from, to);
-      if (text !== NoText.INVALID || this.#delivery !== "chunk") {
-        return this.#giveText(text, to - from, true);
-      }
+    const end = remaining > 0 ? End.NONE : fin ? End.MESSAGE : End.FRAME;
+    if (this.#pipeline === undefined || !this.#isEncoded) {
+      return this.#message.take(bytes, from, to, remaining, fin, end);
     }
-    if (this.#isText) {
-      const wrong = this.#utf8.check(bytes, from, to);
-      if (wrong !== -1 || ends && this.#utf8.due > 0) {
-        this.failure = NOT_UTF8;
-        // In smaller chunks the text before the wrong byte would have been given.
-        return this.#delivery === "chunk"
-          ? this.#takePart(wrong === -1 ? to : wrong, false)
-          : undefined;
-      }
-    }
-    if (this.#delivery === "chunk") return this.#takePart(to, ends);
-    if (this.#delivery === "frame" && remaining === 0) {
-      // A whole frame in one chunk need not be gathered.
-      if (this.#gather.length === 0 && this.#held.length === 0) {
-        return this.#give(bytes, from, to, ends);
-      }
-    }
-    this.#keepHeld();
-    const isDue = this.#delivery === "frame" ? remaining === 0 : ends;
-    const whole = this.#gatherPart(isDue);
-    return whole === undefined
-      ? undefined
-      : this.#give(whole, 0, whole.length, ends);
-  }
-
-  /** Keeps a part, and gives all that was kept where that is due. */
-  #gatherPart(isDue: boolean): Uint8Array<ArrayBuffer> | undefined {
-    const { bytes, from, to, length, remaining, fin } = this.#cursor;
+    this.#end = end;
     try {
-      this.#gather.append(bytes, from, to, to - from + remaining, fin);
-      return isDue ? this.#gather.take() : undefined;
+      const pieces = this.#pipeline.decode(viewOf(bytes, from, to), {
+        frameEnd: end !== End.NONE,
+        messageEnd: end === End.MESSAGE,
+        budget: this.#maxMessageBytes - this.#length,
+      });
+      this.#pieces = pieces[Symbol.iterator]();
     } catch (error) {
-      // The limits allow more than the engine has room for.
-      if (!(error instanceof RangeError)) throw error;
-      return this.#fail(tooLarge(this.#gather.length + length));
+      this.failure = failureOf(error);
+      return undefined;
     }
+    this.#piece = this.#pull(this.#pieces);
+    return undefined;
   }
 
-  /** Gives what has arrived of a message up to `to`, where that is anything. */
-  #takePart(to: number, ends: boolean): MadeEvent | undefined {
-    let { bytes, from } = this.#cursor;
-    if (this.#held.length > 0) {
-      this.#keepHeld();
-      this.#gather.append(bytes, from, to, to - from, true);
-      bytes = this.#gather.take();
-      from = 0;
-      to = bytes.length;
-    }
-    return from === to && !ends ? undefined : this.#give(bytes, from, to, ends);
-  }
-
-  /** Puts the bytes of a split code point before those that follow it. */
-  #keepHeld(): void {
-    const held = this.#held;
-    if (held.length === 0) return;
-    this.#gather.append(held, 0, held.length, held.length, false);
-    this.#held = EMPTY;
-  }
-
-  /** Gives a range that has been judged, but for a code point that it splits. */
-  #give(
-    bytes: Uint8Array<ArrayBuffer>,
-    from: number,
-    to: number,
-    ends: boolean,
+  /** Takes a piece of what the extensions make of a part. */
+  #takePiece(
+    pieces: Iterator<Uint8Array<ArrayBuffer>>,
   ): MadeEvent | undefined {
-    if (!this.#isText) return this.#giveBytes(bytes, from, to, ends);
-    const cut = to - this.#utf8.pending;
-    const text = decodeValid(bytes, from, cut);
-    if (cut < to) this.#held = bytes.slice(cut, to);
-    if (text === "" && !ends && this.#delivery === "chunk") return undefined;
-    return this.#giveText(text, cut - from, ends);
-  }
-
-  #giveBytes(
-    bytes: Uint8Array<ArrayBuffer>,
-    from: number,
-    to: number,
-    ends: boolean,
-  ): MadeEvent {
-    const { buffer, byteOffset } = bytes;
-    const message = new Uint8Array(buffer, byteOffset + from, to - from);
-    return this.#tell(message, ends);
-  }
-
-  #giveText(
-    text: string | NoText,
-    length: number,
-    ends: boolean,
-  ): MadeEvent | undefined {
-    if (text === NoText.INVALID) return this.#fail(NOT_UTF8);
-    if (text === NoText.TOO_LONG) return this.#fail(tooLarge(length));
-    return this.#tell(text, ends);
-  }
-
-  /** Makes the event for a message or for a part of one. */
-  #tell(message: string | Uint8Array<ArrayBuffer>, ends: boolean): MadeEvent {
-    const name = this.#nameOf(this.#opcode);
-    const bits = this.#delivery === "frame" ? this.#cursor.bits : this.#bits;
-    if (!this.#isTold) {
-      this.#isTold = true;
-      return makeEvent(name, message, ends, bits);
+    // Which piece is the last is known only when there is none after it.
+    const piece = this.#piece ?? EMPTY;
+    this.#piece = this.#piece && this.#pull(pieces);
+    let end: End = End.NONE;
+    if (this.#piece === undefined) {
+      this.#pieces = undefined;
+      // What came before something wrong is given all the same: in smaller chunks
+      // it would have been.
+      this.failure = this.#pieceFailure;
+      if (this.failure === undefined) end = this.#end;
     }
-    return makeEvent("continue", message, ends, bits, undefined, name);
+    const isLast = end === End.MESSAGE;
+    return this.#message.take(piece, 0, piece.length, 0, isLast, end);
+  }
+
+  /** The next piece, `undefined` where there is none or something is wrong. */
+  #pull(
+    pieces: Iterator<Uint8Array<ArrayBuffer>>,
+  ): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#pieceFailure !== undefined) return undefined;
+    try {
+      const { value, done } = pieces.next();
+      if (done === true) return undefined;
+      const room = this.#maxMessageBytes - this.#length;
+      this.#length += value.length;
+      if (value.length <= room) return value;
+      pieces.return?.();
+      this.#pieceFailure = {
+        rule: "message-limit",
+        code: 1009,
+        message:
+          `Received a message that decodes to more than ${this.#maxMessageBytes} bytes`,
+      };
+      return viewOf(value, 0, room);
+    } catch (error) {
+      this.#pieceFailure = failureOf(error);
+      return undefined;
+    }
   }
 
   #nameOf(opcode: number): string {
@@ -284,11 +252,21 @@ export class Receiver {
   }
 }
 
-/** The failure of a message that no limit forbids, but the engine cannot hold. */
-function tooLarge(length: number): Failure {
-  return {
-    rule: "message-limit",
-    code: 1009,
-    message: `Received a message of ${length} bytes: more than can be held`,
-  };
+function viewOf(
+  { buffer, byteOffset }: Uint8Array<ArrayBuffer>,
+  from: number,
+  to: number,
+): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer, byteOffset + from, to - from);
+}
+
+/** What an extension threw, as a failure. */
+function failureOf(error: unknown): Failure {
+  if (error instanceof ExtensionError && isWireCode(error.code)) {
+    const { code, message } = error;
+    return { rule: "extension", code, message, cause: error };
+  }
+  // What else went wrong in there is not the peer's to know.
+  const message = "An extension has failed";
+  return { rule: "extension", code: 1011, message, cause: error };
 }

@@ -6,6 +6,7 @@
 // written, so that a mistake in the third of four messages sends none of them.
 
 import { LocalProtocolError } from "../errors.ts";
+import type { Pipeline } from "../extensions/pipeline.ts";
 import { checkMemory } from "../framing/chunk.ts";
 import {
   firstByte,
@@ -43,6 +44,9 @@ export interface DataToSend {
 export interface Plan {
   readonly opcode: number;
   readonly first: number;
+  /** What the extensions need to know; for control frames it has no meaning. */
+  readonly type: string;
+  readonly compress: boolean | undefined;
   /** A short text, or bytes. */
   readonly payload: string | Uint8Array;
   /** What a close says, for the summary; `undefined` for all others. */
@@ -77,6 +81,7 @@ export class Sender {
   readonly #table: OpcodeTable;
   readonly #claimed: number;
   readonly #keys: KeyPool | undefined;
+  readonly #pipeline: Pipeline | undefined;
   readonly #outgoing = new Outgoing();
   readonly #before = new Outgoing();
 
@@ -84,6 +89,7 @@ export class Sender {
     this.#table = settings.table;
     this.#claimed = settings.claimed;
     this.#keys = settings.keys;
+    this.#pipeline = settings.pipeline;
   }
 
   /** Remembers where the messages stand, in case that `restore` is needed. */
@@ -118,14 +124,14 @@ export class Sender {
    * @throws {TypeError} If the data is not of the right kind
    */
   plan(opcode: number, data: DataToSend): Plan {
-    const { type, fin = true, reserved, statusCode } = data;
+    const { type, fin = true, reserved, statusCode, compress } = data;
     const bits = reserved === undefined ? 0 : this.#bitsOf(reserved);
     const first = firstByte(fin, bits, opcode);
     if (opcode === Opcode.CLOSE) {
       if (!fin) throw fragmented(type);
       const close = this.#closeOf(data);
       const payload = closePayload(close.statusCode, close.message);
-      return { opcode, first, payload, close };
+      return { opcode, first, type, compress, payload, close };
     }
     if (statusCode !== undefined) {
       throw new TypeError(
@@ -146,11 +152,12 @@ export class Sender {
     } else {
       this.#follow(type, opcode, bits, fin, payload);
     }
-    return { opcode, first, payload, close: undefined };
+    return { opcode, first, type, compress, payload, close: undefined };
   }
 
   /** Encodes one frame. */
   encode(plan: Plan): Uint8Array<ArrayBuffer> {
+    if (this.#pipeline !== undefined) plan = extend(plan, this.#pipeline);
     const { payload } = plan;
     const length = typeof payload === "string"
       ? 3 * payload.length
@@ -163,6 +170,10 @@ export class Sender {
   /** Encodes several frames into one piece of memory. */
   encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
     if (plans.length === 0) return EMPTY;
+    const pipeline = this.#pipeline;
+    if (pipeline !== undefined) {
+      plans = plans.map((plan) => extend(plan, pipeline));
+    }
     let total = 0;
     for (const { payload } of plans) {
       const length = typeof payload === "string"
@@ -284,6 +295,21 @@ export class Sender {
     }
     throw new TypeError("Cannot send bytes as text that are not UTF-8");
   }
+}
+
+/** Sends the payload of a data frame through the extensions. */
+function extend(plan: Plan, pipeline: Pipeline): Plan {
+  const { opcode, first, type, compress } = plan;
+  if (isControl(opcode)) return plan;
+  const part = typeof plan.payload === "string"
+    ? encoder.encode(plan.payload)
+    : plan.payload;
+  const fin = first >= 0x80;
+  const bits = opcode === Opcode.CONTINUATION
+    ? 0
+    : pipeline.beginEncoding({ type, length: part.length, fin, compress });
+  const payload = pipeline.encode(part, fin);
+  return { ...plan, first: first | bits << 4, payload };
 }
 
 function fragmented(type: string): LocalProtocolError {

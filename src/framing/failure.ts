@@ -21,6 +21,8 @@
  * - `"close-length"`: a close frame with a payload of 1 byte (1002)
  * - `"close-code"`: a close code that may not be on the wire (1002)
  * - `"utf-8"`: text, or the reason of a close, that is not UTF-8 (1007)
+ * - `"extension"`: what an extension could not decode (its own code, 1007 for
+ *   deflate), or an extension that failed itself (1011)
  * - `"end-of-stream"`: the stream ended without a closing handshake (1006)
  */
 export type FailureRule =
@@ -38,6 +40,7 @@ export type FailureRule =
   | "close-length"
   | "close-code"
   | "utf-8"
+  | "extension"
   | "end-of-stream";
 
 /** What a peer did wrong: the rule, the close code, and a sentence for a person. */
@@ -48,4 +51,6 @@ export interface Failure {
   readonly code: number;
   /** What was seen, for a person to read. */
   readonly message: string;
+  /** What an extension has thrown; absent for all other rules. */
+  readonly cause?: unknown;
 }

@@ -28,6 +28,18 @@ function violation(rule: Failure["rule"], message: string): Failure {
   return { rule, code: 1002, message };
 }
 
+/** The failure of a frame with reserved bits that nobody wants. */
+export function unclaimed(opcode: number, stray: number): Failure {
+  const names = [4, 2, 1]
+    .flatMap((bit, i) => (stray & bit) === 0 ? [] : [`RSV${i + 1}`]);
+  return violation(
+    "reserved-bits",
+    `Received a frame with the opcode ${opcode} and ${
+      names.join(" and ")
+    } set, which nothing has claimed`,
+  );
+}
+
 /** The rule that the first byte of a frame breaks, before or within a message. */
 function judgeFirst(
   first: number,
@@ -36,16 +48,7 @@ function judgeFirst(
 ): Failure | undefined {
   const opcode = first & 15;
   const stray = first >> 4 & 7 & ~rules.reserved[opcode];
-  if (stray !== 0) {
-    const names = [4, 2, 1]
-      .flatMap((bit, i) => (stray & bit) === 0 ? [] : [`RSV${i + 1}`]);
-    return violation(
-      "reserved-bits",
-      `Received a frame with the opcode ${opcode} and ${
-        names.join(" and ")
-      } set, which nothing has claimed`,
-    );
-  }
+  if (stray !== 0) return unclaimed(opcode, stray);
   if ((rules.opcodes >> opcode & 1) === 0) {
     return violation(
       "opcode",

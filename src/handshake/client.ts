@@ -1,14 +1,10 @@
 // The client's side of the opening handshake (RFC 6455, section 4.1): the request
 // to send, and the judgement of the response. No byte is read or written here.
 import { HandshakeError } from "../errors.ts";
+import type { ClientExtension, Extension } from "../extensions/extension.ts";
 import { acceptKey, generateKey } from "./accept_key.ts";
-import {
-  hasToken,
-  isToken,
-  parseElements,
-  parseProtocols,
-  parseTokens,
-} from "./field.ts";
+import { judgeExtensions, offerExtensions } from "./extensions.ts";
+import { hasToken, isToken, parseProtocols, parseTokens } from "./field.ts";
 import type { RequestHead, ResponseHead } from "./head.ts";
 import { ownHeaders } from "./own_headers.ts";
 import { basicCredentials, parseUrl } from "./url.ts";
@@ -27,6 +23,12 @@ export interface ClientHandshakeOptions {
    * `Sec-WebSocket-*`, `Content-Length` and `Transfer-Encoding` may not be given.
    */
   readonly headers?: HeadersInit | undefined;
+  /**
+   * The extensions to offer, the preferred one first.
+   *
+   * @default {[]}
+   */
+  readonly extensions?: readonly ClientExtension[] | undefined;
   /** The value of `Origin`, which browsers send and others need not. */
   readonly origin?: string | undefined;
   /**
@@ -44,6 +46,8 @@ export interface ClientAccepted {
   readonly accepted: true;
   /** The subprotocol that it chose, if it chose one. */
   readonly subprotocol: string | undefined;
+  /** The extensions that were agreed on, for the connection. */
+  readonly extensions: readonly Extension[];
   /** The response, with whatever else it says. */
   readonly response: ResponseHead;
 }
@@ -104,6 +108,7 @@ export class ClientHandshake {
   readonly request: RequestHead;
   readonly #accept: string;
   readonly #subprotocols: readonly string[];
+  readonly #extensions: readonly ClientExtension[];
 
   /**
    * Creates a request.
@@ -119,7 +124,7 @@ export class ClientHandshake {
    */
   constructor(url: string | URL, options: ClientHandshakeOptions = {}) {
     const parsed = parseUrl(url);
-    const { subprotocols = [], origin } = options;
+    const { subprotocols = [], extensions = [], origin } = options;
     const key = generateKey(
       options.random ?? ((bytes) => crypto.getRandomValues(bytes)),
     );
@@ -138,6 +143,8 @@ export class ClientHandshake {
     if (subprotocols.length > 0) {
       headers.set("Sec-WebSocket-Protocol", checkOffers(subprotocols));
     }
+    const offers = offerExtensions(extensions);
+    if (offers !== "") headers.set("Sec-WebSocket-Extensions", offers);
 
     this.request = {
       method: "GET",
@@ -146,6 +153,7 @@ export class ClientHandshake {
     };
     this.#accept = acceptKey(key);
     this.#subprotocols = [...subprotocols];
+    this.#extensions = [...extensions];
   }
 
   /**
@@ -184,29 +192,13 @@ export class ClientHandshake {
         "Sec-WebSocket-Accept",
       );
     }
-    this.#verifyExtensions(headers);
+    const extensions = headers.get("Sec-WebSocket-Extensions") ?? "";
     return {
       accepted: true,
+      extensions: judgeExtensions(extensions, this.#extensions),
       subprotocol: this.#verifySubprotocol(headers),
       response,
     };
-  }
-
-  /** Nothing was offered, so nothing may be accepted. */
-  #verifyExtensions(headers: Headers): void {
-    const elements = parseElements(
-      headers.get("Sec-WebSocket-Extensions") ?? "",
-    );
-    if (elements?.length !== 0) {
-      throw broken(
-        "extension",
-        elements === undefined
-          ? "Sec-WebSocket-Extensions is malformed"
-          : "An extension was accepted that was not offered",
-        headers,
-        "Sec-WebSocket-Extensions",
-      );
-    }
   }
 
   #verifySubprotocol(headers: Headers): string | undefined {

@@ -1,13 +1,9 @@
 // The server's side of the opening handshake (RFC 6455, section 4.2): judges a
 // request and makes the response. No byte is read or written here.
+import type { Extension, ServerExtension } from "../extensions/extension.ts";
 import { acceptKey, isKey } from "./accept_key.ts";
-import {
-  hasToken,
-  isToken,
-  parseElements,
-  parseProtocols,
-  parseTokens,
-} from "./field.ts";
+import { takeExtensions, type TakenExtensions } from "./extensions.ts";
+import { hasToken, isToken, parseProtocols, parseTokens } from "./field.ts";
 import { REASONS, type RequestHead, type ResponseHead } from "./head.ts";
 import type { HeadFailure } from "./head_decoder.ts";
 import { isAuthority, isTarget, normaliseOrigin } from "./origin.ts";
@@ -46,6 +42,14 @@ export interface ServerHandshakeOptions {
    */
   readonly origins?: readonly (string | null)[] | undefined;
   /**
+   * The extensions that the server speaks. Of the client's offers those are taken,
+   * in its order, that one of them answers; of two that claim the same reserved
+   * bit, the second is declined.
+   *
+   * @default {[]}
+   */
+  readonly extensions?: readonly ServerExtension[] | undefined;
+  /**
    * Further fields of the response, accepted or not. `Upgrade`, `Connection`,
    * `Sec-WebSocket-*`, `Content-Length` and `Transfer-Encoding` may not be given.
    */
@@ -58,6 +62,8 @@ export interface ServerAccepted {
   readonly accepted: true;
   /** The subprotocol that was chosen, if any. */
   readonly subprotocol: string | undefined;
+  /** The extensions that were agreed on, for the connection. */
+  readonly extensions: readonly Extension[];
   /** The 101 to send. */
   readonly response: ResponseHead;
 }
@@ -114,6 +120,7 @@ type Refusal = readonly [status: number, reason: string];
 export class ServerHandshake {
   readonly #select: NonNullable<ServerHandshakeOptions["selectSubprotocol"]>;
   readonly #origins: ReadonlySet<string | null> | undefined;
+  readonly #extensions: readonly ServerExtension[];
   readonly #headers: Headers;
 
   /**
@@ -127,6 +134,7 @@ export class ServerHandshake {
   constructor(options: ServerHandshakeOptions = {}) {
     this.#select = selector(options);
     this.#origins = options.origins && new Set(options.origins.map(ownOrigin));
+    this.#extensions = [...options.extensions ?? []];
     this.#headers = ownHeaders(options.headers);
   }
 
@@ -148,8 +156,7 @@ export class ServerHandshake {
    * - 426: no upgrade to websocket is asked for, or the version is not 13
    * - 431: the head is over a limit; 505: the major version of HTTP is not 1
    *
-   * The target may be an absolute URI (RFC 9112, section 3.2.2). Offers of
-   * extensions are ignored if they are well formed.
+   * The target may be an absolute URI (RFC 9112, section 3.2.2).
    *
    * @param head The request, or what {@linkcode HeadDecoder} gave in its place
    * @returns Whether it is accepted, and the response to send in either case
@@ -167,7 +174,14 @@ export class ServerHandshake {
     if (offered === undefined) {
       return this.#refuse([400, "Sec-WebSocket-Protocol is malformed"]);
     }
-    return this.#accept(head, key, offered);
+    const taken = takeExtensions(
+      head.headers.get("Sec-WebSocket-Extensions") ?? "",
+      this.#extensions,
+    );
+    if (taken === undefined) {
+      return this.#refuse([400, "Sec-WebSocket-Extensions is malformed"]);
+    }
+    return this.#accept(head, key, offered, taken);
   }
 
   #judgeOrigin(origin: string | null): Refusal | undefined {
@@ -183,6 +197,7 @@ export class ServerHandshake {
     request: RequestHead,
     key: string,
     offered: readonly string[],
+    { field, extensions }: TakenExtensions,
   ): ServerAccepted {
     const subprotocol = offered.length === 0
       ? undefined
@@ -201,7 +216,13 @@ export class ServerHandshake {
     if (subprotocol !== undefined) {
       headers.set("Sec-WebSocket-Protocol", subprotocol);
     }
-    return { accepted: true, subprotocol, response: response(101, headers) };
+    if (field !== "") headers.set("Sec-WebSocket-Extensions", field);
+    return {
+      accepted: true,
+      subprotocol,
+      extensions,
+      response: response(101, headers),
+    };
   }
 
   #refuse([status, reason]: Refusal): ServerRefused {
@@ -251,10 +272,6 @@ function judgeUpgrade(headers: Headers, key: string): Refusal | undefined {
   }
   if (!isKey(key)) {
     return [400, "Sec-WebSocket-Key is not the base64 of 16 bytes"];
-  }
-  const extensions = headers.get("Sec-WebSocket-Extensions") ?? "";
-  if (parseElements(extensions) === undefined) {
-    return [400, "Sec-WebSocket-Extensions is malformed"];
   }
   return undefined;
 }

@@ -1,9 +1,10 @@
 // The whole opening handshake over a stream of bytes: the one file here that is
 // async, and that makes a `Connection`. It touches nothing but the stream.
 import type { NoOpcodes, NoReserved } from "../connection/event.ts";
-import type { ConnectionOptions } from "../connection/options.ts";
+import type { ConnectionOptions, Role } from "../connection/options.ts";
 import { Connection } from "../connection/connection.ts";
 import { HandshakeError } from "../errors.ts";
+import type { Extension } from "../extensions/extension.ts";
 import type { Reserved } from "../framing/frame.ts";
 import type { CustomOpcodes } from "../framing/opcode.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type RequestAnswer,
 } from "./answer.ts";
 import { ClientHandshake, type ClientHandshakeOptions } from "./client.ts";
+import { checkClaims } from "./extensions.ts";
 import { encodeHead, type RequestHead, type ResponseHead } from "./head.ts";
 import type { HeadFailure, HeadLimits } from "./head_decoder.ts";
 import { ServerHandshake, type ServerHandshakeOptions } from "./server.ts";
@@ -37,7 +39,10 @@ export interface UpgradeOptions<
    * holding a connection for ever.
    */
   readonly signal?: AbortSignal | undefined;
-  /** The options of the `Connection`. */
+  /**
+   * The options of the `Connection`, but for its `extensions`: those are what the
+   * handshake agrees on.
+   */
   readonly connection?: ConnectionOptions<O, R> | undefined;
   /** How long a head the peer may send. */
   readonly headLimits?: HeadLimits | undefined;
@@ -81,6 +86,8 @@ export interface UpgradeAccepted<
   readonly connection: Connection<O, R>;
   /** The subprotocol that was agreed on, if any. */
   readonly subprotocol: string | undefined;
+  /** The extensions that were agreed on, and that the connection has. */
+  readonly extensions: readonly Extension[];
   /** The request. */
   readonly request: RequestHead;
   /** The response. */
@@ -177,7 +184,7 @@ export async function requestUpgrade<
   const shake = new ClientHandshake(url, options);
   const { request } = shake;
   const bytes = encodeHead(request);
-  const connection = new Connection<O, R>("client", options.connection);
+  const open = prepare("client", options);
 
   return await withTransport(stream, options.signal, async (transport) => {
     const failure = await transport.write(bytes);
@@ -187,10 +194,39 @@ export async function requestUpgrade<
     if (!outcome.accepted) {
       return { accepted: false, request, response, rest: transport.rest };
     }
-    connection.recv(transport.rest);
-    const { subprotocol } = outcome;
-    return { accepted: true, connection, subprotocol, request, response };
+    const { subprotocol, extensions } = outcome;
+    const connection = open(extensions, transport.rest);
+    return {
+      accepted: true,
+      connection,
+      subprotocol,
+      extensions,
+      request,
+      response,
+    };
   });
+}
+
+/**
+ * Judges the options of a connection before anything is sent, and gives what opens
+ * it once the extensions are known.
+ */
+function prepare<const O extends CustomOpcodes, const R extends Reserved>(
+  role: Role,
+  options:
+    & UpgradeOptions<O, R>
+    & {
+      extensions?: readonly { name: string; reserved: Reserved }[] | undefined;
+    },
+): (extensions: readonly Extension[], rest: Uint8Array) => Connection<O, R> {
+  const { connection: settings = {}, extensions = [] } = options;
+  checkClaims(extensions, settings.reserved);
+  new Connection(role, { ...settings, extensions: [] });
+  return (extensions, rest) => {
+    const connection = new Connection<O, R>(role, { ...settings, extensions });
+    connection.recv(rest);
+    return connection;
+  };
 }
 
 /** The first response that is not an interim one; 101 is final here. */
@@ -267,7 +303,7 @@ export async function acceptUpgrade<
   options: AcceptUpgradeOptions<O, R> = {},
 ): Promise<AcceptUpgrade<O, R>> {
   const shake = new ServerHandshake(options);
-  const connection = new Connection<O, R>("server", options.connection);
+  const open = prepare("server", options);
 
   return await withTransport(stream, options.signal, async (transport) => {
     const head = await transport.readHead("request", options.headLimits);
@@ -297,9 +333,16 @@ export async function acceptUpgrade<
       await transport.close();
       return refused(head, undefined, failure);
     }
-    connection.recv(transport.rest);
-    const { subprotocol } = outcome;
-    return { accepted: true, connection, subprotocol, request: head, response };
+    const { subprotocol, extensions } = outcome;
+    const connection = open(extensions, transport.rest);
+    return {
+      accepted: true,
+      connection,
+      subprotocol,
+      extensions,
+      request: head,
+      response,
+    };
   });
 }
 

@@ -158,7 +158,7 @@ Deno.test("Cursor.take() unmasks each frame of a chunk and touches no other", ()
 });
 
 Deno.test("Cursor lets go of a chunk once more is needed", () => {
-  for (const bytes of ["89 00", "89", "82 05 48", "82 7e 01"]) {
+  for (const bytes of ["89 00", "89", "82 05 48", "82 7e 01", "82 7f 00"]) {
     const cursor = cursorWith();
     cursor.push(hex(bytes));
     if (cursor.readHead() === Head.READY) {

@@ -319,6 +319,11 @@ Deno.test("FrameDecoder fails at byte 1 when the opcode is not let through", () 
     "1000 11 [-] 62",
     "1000 1 [-] ",
   ]);
+  assertEquals(decode(hex("8f 00 01 00 80 00"), { opcodes: [0, 15] }), [
+    "1000 15 [-] ",
+    "0000 1 [-] ",
+    "1000 0 [-] ",
+  ]);
   assertFails("84", "opcode", options);
   assertFails("8c", "opcode", options);
 });

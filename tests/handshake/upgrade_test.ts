@@ -334,7 +334,7 @@ Deno.test("requestUpgrade() throws when the 101 breaks a rule", async () => {
   await assertBroken(
     "extension",
     SWITCHING.replace("Upgrade:", "Sec-WebSocket-Extensions: a\r\nUpgrade:"),
-    'An extension was accepted that was not offered: "a"',
+    'The extension "a" was not offered',
   );
 });
 

@@ -8,7 +8,7 @@ import {
 } from "../../src/connection/connection.ts";
 import type { FailEvent } from "../../src/connection/event.ts";
 import type { ConnectionOptions, Role } from "../../src/connection/options.ts";
-import type { MadeEvent } from "../../src/connection/receiver.ts";
+import type { MadeEvent } from "../../src/connection/message.ts";
 import type { FailureRule } from "../../src/framing/failure.ts";
 import {
   encodeFrame,

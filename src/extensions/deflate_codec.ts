@@ -1,0 +1,514 @@
+// What permessage-deflate asks of a DEFLATE implementation (RFC 1951, RFC 7692),
+// and the one that is used unless another is given.
+//
+// The default drives the low-level zlib calls that `pako` exports: no wrapper, no
+// output buffer per call, one buffer that all streams write to and from which
+// what was made is copied. It loads anywhere, in a page too.
+
+import {
+  Z_BUF_ERROR,
+  Z_DEFAULT_STRATEGY,
+  Z_OK,
+  Z_STREAM_END,
+  Z_SYNC_FLUSH,
+  zlibDeflate,
+  zlibDeflateInit2,
+  zlibDeflateReset,
+  zlibDeflateSetDictionary,
+  zlibInflate,
+  zlibInflateInit2,
+  zlibInflateReset,
+  zlibInflateResetKeep,
+  zlibInflateSetDictionary,
+  ZStream,
+} from "npm:pako@3.0.3";
+import { allocate, CARVE_BYTES, EMPTY } from "../framing/slab.ts";
+
+/** How a {@linkcode Deflater} compresses. */
+export interface DeflateSettings {
+  /**
+   * The base-2 logarithm of the window in bytes, 9 to 15: `server_max_window_bits`
+   * or `client_max_window_bits` (RFC 7692, section 7.1.2). Not 8: zlib has no
+   * such window for raw DEFLATE, and compresses with 9 where 8 is asked for, so
+   * that the peer would find distances longer than it can reach.
+   */
+  readonly windowBits: number;
+  /** From 0 (store only) over 1 (fastest) to 9 (smallest); zlib's default is 6. */
+  readonly level: number;
+  /** The memory for the compression state, 1 to 9; zlib's default is 8. */
+  readonly memLevel: number;
+}
+
+/** How an {@linkcode Inflater} decompresses. */
+export interface InflateSettings {
+  /**
+   * The base-2 logarithm of the largest window in bytes that the peer compresses
+   * with, 8 to 15 (RFC 7692, section 7.1.2). A codec may reach further.
+   */
+  readonly windowBits: number;
+}
+
+/** Compresses the messages of one direction of one connection, in order. */
+export interface Deflater {
+  /**
+   * Compresses a part of a message and flushes it to a byte boundary.
+   *
+   * @param bytes The part; it is neither changed nor kept
+   * @returns New memory, ending with `00 00 ff ff`. The end of a message is sent
+   * without these four bytes (RFC 7692, section 7.2.1); what is left of an empty
+   * message is one byte `00` (section 7.2.3.6)
+   */
+  compress(bytes: Uint8Array): Uint8Array<ArrayBuffer>;
+  /** Forgets what was compressed: the next part refers to nothing before it. */
+  reset(): void;
+  /** Frees what is held. Used again, it begins anew. */
+  close(): void;
+}
+
+/** What an {@linkcode Inflater} must know of a part of a message. */
+export interface InflateInfo {
+  /**
+   * Whether the message ends with this part: then the codec supplies the four
+   * bytes that the sender cut off (RFC 7692, section 7.2.2).
+   */
+  readonly last: boolean;
+  /**
+   * How many bytes the message may still grow by. Once the pieces of this part
+   * are more than that together, the iteration ends, and the inflater is good
+   * for nothing but `close`.
+   */
+  readonly budget: number;
+}
+
+/** Decompresses the messages of one direction of one connection, in order. */
+export interface Inflater {
+  /**
+   * Decompresses a part of a message, lazily where it makes more than one piece.
+   * The pieces must be taken to the end before the next call, unless the
+   * connection fails.
+   *
+   * @param bytes The part. It is never changed, and not kept once the iteration
+   * has ended
+   * @param info Whether this is the last part, and how much may come of it
+   * @returns Pieces of new memory of 1 to 65,536 bytes. All together, they are
+   * never more than one piece beyond the budget
+   * @throws {DeflateDataError} At the call or in the iteration, if the data is
+   * corrupt, or if the message ends within a block. Nothing else is thrown,
+   * whatever the bytes
+   */
+  decompress(
+    bytes: Uint8Array,
+    info: InflateInfo,
+  ): Iterable<Uint8Array<ArrayBuffer>>;
+  /** Forgets what was decompressed (no context takeover). Between messages. */
+  reset(): void;
+  /** Frees what is held. Used again, it begins anew. */
+  close(): void;
+}
+
+/**
+ * A DEFLATE implementation for permessage-deflate (RFC 7692).
+ *
+ * @example Compressing a message
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { pakoCodec } from "@noio/ws/permessage-deflate";
+ *
+ * const deflater = pakoCodec.deflater({ windowBits: 15, level: 6, memLevel: 8 });
+ * const bytes = deflater.compress(new TextEncoder().encode("Hello"));
+ * // RFC 7692, section 7.2.3.1
+ * assertEquals(bytes.slice(0, -4), new Uint8Array([0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]));
+ * ```
+ */
+export interface DeflateCodec {
+  /**
+   * Makes a compressor.
+   *
+   * @param settings How to compress
+   * @returns The compressor
+   * @throws {RangeError} If a setting is out of its range
+   */
+  deflater(settings: DeflateSettings): Deflater;
+  /**
+   * Makes a decompressor.
+   *
+   * @param settings How the peer compresses
+   * @returns The decompressor
+   * @throws {RangeError} If a setting is out of its range
+   */
+  inflater(settings: InflateSettings): Inflater;
+}
+
+/**
+ * What a peer sent is no DEFLATE data, or a message ends within a block.
+ *
+ * @example Corrupt data
+ * ```ts
+ * import { assertThrows } from "@std/assert";
+ * import { DeflateDataError, pakoCodec } from "@noio/ws/permessage-deflate";
+ *
+ * const inflater = pakoCodec.inflater({ windowBits: 15 });
+ * const bytes = new Uint8Array([0xff]);
+ * assertThrows(
+ *   () => Array.from(inflater.decompress(bytes, { last: true, budget: 1024 })),
+ *   DeflateDataError,
+ * );
+ * ```
+ */
+export class DeflateDataError extends Error {
+  /** The name of the error, `"DeflateDataError"`. */
+  override readonly name = "DeflateDataError";
+}
+
+/** The bytes in the largest piece. */
+export const PIECE_BYTES = 65_536;
+
+/** What a sender cuts off, and a receiver puts back (RFC 7692, section 7.2.1). */
+export const TAIL: Uint8Array<ArrayBuffer> = new Uint8Array([0, 0, 0xff, 0xff]);
+
+/** The method of `deflateInit2`, of which there is but one: Z_DEFLATED. */
+const DEFLATED = 8;
+
+/** Beyond the range of any other window. */
+const MAX_WINDOW_BITS = 15;
+
+/** Up to this many bytes a message and its tail are made one input. */
+const JOIN_BYTES = 16_384;
+
+// All streams write to the first. What it holds is copied before anything else
+// can run, as is what the second held before an iteration can be suspended.
+const output = new Uint8Array(PIECE_BYTES);
+const joined = new Uint8Array(JOIN_BYTES + TAIL.length);
+
+/** A copy of the first bytes of the output. */
+function made(count: number): Uint8Array<ArrayBuffer> {
+  if (count > CARVE_BYTES) return output.slice(0, count);
+  const bytes = allocate(count);
+  bytes.set(new Uint8Array(output.buffer, 0, count));
+  return bytes;
+}
+
+/** Points a stream at its input. */
+function feed(stream: ZStream, bytes: Uint8Array, from: number, to: number) {
+  stream.input = bytes;
+  stream.next_in = from;
+  stream.avail_in = to - from;
+}
+
+/** Points a stream at the output. */
+function drain(stream: ZStream, most: number): void {
+  stream.output = output;
+  stream.next_out = 0;
+  stream.avail_out = most;
+}
+
+/** Up to this many bytes, what comes after a reset is compressed briefly. */
+const BRIEF_BYTES = 2048;
+
+/** The memory for that: a hash table of 2,048 places, blocks of 1,023 symbols. */
+const BRIEF_MEM_LEVEL = 4;
+
+/** A {@linkcode Deflater} over pako. A stream is made when first needed. */
+export class PakoDeflater implements Deflater {
+  readonly #settings: DeflateSettings;
+  #stream: ZStream | undefined = undefined;
+  /**
+   * To reset a stream is to clear its hash table, which takes longer than to
+   * compress a short message. So what is short and comes first after a reset
+   * goes to a stream with a small table; all else goes to the other, which is
+   * reset when it is used again. It then does not refer to what it has not seen.
+   */
+  #brief: ZStream | undefined = undefined;
+  #isReset = false;
+  #stale = false;
+
+  constructor(settings: DeflateSettings) {
+    inRange("compress", "window bits", settings.windowBits, 9, 15);
+    inRange("compress", "level", settings.level, 0, 9);
+    inRange("compress", "memLevel", settings.memLevel, 1, 9);
+    this.#settings = settings;
+  }
+
+  compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { length } = bytes;
+    // zlib flushes nothing where nothing was added since the last flush.
+    if (length === 0) return new Uint8Array([0, ...TAIL]);
+    const isBrief = this.#isReset && length <= BRIEF_BYTES;
+    this.#isReset = false;
+    const stream = isBrief ? this.#readyBriefly() : this.#ready();
+    feed(stream, bytes, 0, length);
+    drain(stream, PIECE_BYTES);
+    zlibDeflate(stream, Z_SYNC_FLUSH);
+    const first = made(stream.next_out);
+    const whole = stream.avail_out > 0 ? first : rest(stream, first);
+    stream.input = EMPTY;
+    return whole;
+  }
+
+  /** Takes in what was compressed elsewhere, after a flush, as if it were here. */
+  skip(bytes: Uint8Array): void {
+    this.#isReset = false;
+    zlibDeflateSetDictionary(this.#ready(), bytes);
+  }
+
+  reset(): void {
+    this.#isReset = true;
+    this.#stale = true;
+  }
+
+  close(): void {
+    this.#stream = undefined;
+    this.#brief = undefined;
+    this.#isReset = false;
+  }
+
+  #ready(): ZStream {
+    if (this.#stream === undefined) {
+      this.#stream = deflateStream(this.#settings, this.#settings.memLevel);
+    } else if (this.#stale) {
+      zlibDeflateReset(this.#stream);
+    }
+    this.#stale = false;
+    return this.#stream;
+  }
+
+  #readyBriefly(): ZStream {
+    if (this.#brief === undefined) {
+      const memLevel = Math.min(this.#settings.memLevel, BRIEF_MEM_LEVEL);
+      // Only the hash of classic zlib can be this small.
+      this.#brief = deflateStream(this.#settings, memLevel, true);
+    } else {
+      zlibDeflateReset(this.#brief);
+    }
+    return this.#brief;
+  }
+}
+
+function deflateStream(
+  { windowBits, level }: DeflateSettings,
+  memLevel: number,
+  legacyHash = false,
+): ZStream {
+  const stream = new ZStream();
+  zlibDeflateInit2(
+    stream,
+    level,
+    DEFLATED,
+    -windowBits, // negative: raw DEFLATE, without a header or a checksum
+    memLevel,
+    Z_DEFAULT_STRATEGY,
+    legacyHash,
+  );
+  return stream;
+}
+
+/** What comes after a first piece that has filled the output. */
+function rest(
+  stream: ZStream,
+  first: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const pieces = [first];
+  let length = first.length;
+  do {
+    // Where the output was full just after the flush, zlib flushes again. That
+    // is an empty block more, which does no harm.
+    drain(stream, PIECE_BYTES);
+    zlibDeflate(stream, Z_SYNC_FLUSH);
+    length += stream.next_out;
+    pieces.push(made(stream.next_out));
+  } while (stream.avail_out === 0);
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/**
+ * How many final blocks a peer may send beyond one for each message, and one for
+ * each so many bytes. Each costs a reset, some 5 us: without a limit, two bytes
+ * after two bytes, a peer would have us work a hundred times as long as it does
+ * with any other data.
+ */
+const FINALS = 64;
+const BYTES_PER_FINAL = 64;
+
+/** What zlib says in `data_type` between two blocks, no bit of the next read. */
+const BETWEEN_BLOCKS = 128;
+
+/** An {@linkcode Inflater} over pako. The stream is made when first needed. */
+export class PakoInflater implements Inflater {
+  #stream: ZStream | undefined = undefined;
+  #budget = 0;
+  /** Whether the last that was read of this message is the end of a final block. */
+  #final = false;
+  #finals = 0;
+  #read = 0;
+
+  constructor(settings: InflateSettings) {
+    inRange("decompress", "window bits", settings.windowBits, 8, 15);
+  }
+
+  decompress(
+    bytes: Uint8Array,
+    info: InflateInfo,
+  ): Iterable<Uint8Array<ArrayBuffer>> {
+    const stream = this.#ready();
+    const { length } = bytes;
+    this.#budget = info.budget;
+    if (!info.last || this.#final || length > JOIN_BYTES) {
+      return this.#pieces(stream, bytes, 0, info.last, undefined);
+    }
+    // One input, and so one call: most messages make no more than one piece.
+    joined.set(bytes);
+    joined.set(TAIL, length);
+    feed(stream, joined, 0, length + TAIL.length);
+    const piece = this.#step(stream);
+    if (!this.#done(stream)) {
+      // The joined input is not ours once we return: what is left of it comes
+      // from what it was made of.
+      return this.#pieces(stream, bytes, stream.next_in, true, piece);
+    }
+    this.#end(stream);
+    return piece === undefined ? [] : [piece];
+  }
+
+  /** Takes in what was decompressed elsewhere, as if it were here. */
+  skip(bytes: Uint8Array): void {
+    zlibInflateSetDictionary(this.#ready(), bytes);
+  }
+
+  reset(): void {
+    if (this.#stream !== undefined) zlibInflateReset(this.#stream);
+  }
+
+  close(): void {
+    this.#stream = undefined;
+    this.#final = false;
+  }
+
+  /** The pieces of the bytes and, if they are the last, of the tail. */
+  *#pieces(
+    stream: ZStream,
+    bytes: Uint8Array,
+    from: number,
+    last: boolean,
+    first: Uint8Array<ArrayBuffer> | undefined,
+  ): Generator<Uint8Array<ArrayBuffer>> {
+    const { length } = bytes;
+    const ofTail = Math.max(0, from - length);
+    try {
+      feed(stream, bytes, Math.min(from, length), length);
+      if (first !== undefined) yield first;
+      while (!this.#done(stream)) {
+        const piece = this.#step(stream);
+        if (piece !== undefined) yield piece;
+      }
+      if (!last) return;
+      // A message that ends with a final block, and not with the empty block
+      // that RFC 7692, section 7.2.3.4, puts after it, is as complete without.
+      if (!this.#final || ofTail > 0) feed(stream, TAIL, ofTail, TAIL.length);
+      while (!this.#done(stream)) {
+        const piece = this.#step(stream);
+        if (piece !== undefined) yield piece;
+      }
+      this.#end(stream);
+    } finally {
+      stream.input = EMPTY;
+    }
+  }
+
+  /** One call of zlib, and the piece that it made. */
+  #step(stream: ZStream): Uint8Array<ArrayBuffer> | undefined {
+    // One byte beyond the budget tells that there is more, and keeps zlib from
+    // stopping for want of room just before the end.
+    drain(stream, Math.min(PIECE_BYTES, this.#budget + 1));
+    const before = stream.avail_in;
+    const status = zlibInflate(stream, Z_SYNC_FLUSH);
+    this.#read += before - stream.avail_in;
+    this.#final = status === Z_STREAM_END;
+    if (this.#final) {
+      // The stream goes on after a final block (section 7.2.3.4), and what it
+      // refers to may lie before it: the window is kept.
+      zlibInflateResetKeep(stream);
+      if (++this.#finals > FINALS + this.#read / BYTES_PER_FINAL) {
+        throw new DeflateDataError("Cannot decompress: too many final blocks");
+      }
+    } else if (status !== Z_OK && status !== Z_BUF_ERROR) {
+      throw new DeflateDataError(`Cannot decompress: ${stream.msg}`);
+    }
+    const count = stream.next_out;
+    this.#budget -= count;
+    return count === 0 ? undefined : made(count);
+  }
+
+  /** Whether nothing more comes of the input, or nothing more may. */
+  #done(stream: ZStream): boolean {
+    if (this.#budget < 0) return true;
+    return stream.avail_in === 0 &&
+      (stream.avail_out > 0 || this.#final ||
+        stream.data_type === BETWEEN_BLOCKS);
+  }
+
+  /** The message has ended: it must not have ended within a block. */
+  #end(stream: ZStream): void {
+    const whole = this.#final || stream.data_type === BETWEEN_BLOCKS;
+    this.#final = false;
+    this.#finals = Math.max(0, this.#finals - 1);
+    if (!whole && this.#budget >= 0) {
+      throw new DeflateDataError(
+        "Cannot decompress: the message ends within a block",
+      );
+    }
+  }
+
+  #ready(): ZStream {
+    if (this.#stream !== undefined) return this.#stream;
+    const stream = new ZStream();
+    // The window is the widest whatever the peer has promised. In a narrower
+    // one, zlib finds that a distance is too long only where the piece or the
+    // part that it reaches into has passed, so that how a message is cut would
+    // decide whether it fails.
+    zlibInflateInit2(stream, -MAX_WINDOW_BITS);
+    return this.#stream = stream;
+  }
+}
+
+function inRange(
+  verb: string,
+  name: string,
+  value: number,
+  least: number,
+  most: number,
+): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RangeError(
+    `Cannot ${verb} with ${name} ${value}: from ${least} to ${most}`,
+  );
+}
+
+/**
+ * The default codec: zlib in JavaScript, wherever JavaScript runs. It streams in
+ * both directions: beyond its window and one piece it holds nothing.
+ *
+ * A decompressor keeps a window of 32 KiB whatever was negotiated.
+ *
+ * @example There and back
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { pakoCodec } from "@noio/ws/permessage-deflate";
+ *
+ * const deflater = pakoCodec.deflater({ windowBits: 15, level: 6, memLevel: 8 });
+ * const inflater = pakoCodec.inflater({ windowBits: 15 });
+ * const message = new TextEncoder().encode("to be or not to be");
+ * const sent = deflater.compress(message).slice(0, -4);
+ * const pieces = inflater.decompress(sent, { last: true, budget: 1024 });
+ * assertEquals(Array.from(pieces), [message]);
+ * ```
+ */
+export const pakoCodec: DeflateCodec = {
+  deflater: (settings) => new PakoDeflater(settings),
+  inflater: (settings) => new PakoInflater(settings),
+};

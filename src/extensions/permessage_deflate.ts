@@ -1,0 +1,311 @@
+// permessage-deflate (RFC 7692): messages are compressed with DEFLATE, one by one
+// or with what was said before as their context.
+
+import { RESERVED, type Reserved } from "../framing/frame.ts";
+import {
+  type DeflateCodec,
+  DeflateDataError,
+  type Deflater,
+  type Inflater,
+  pakoCodec,
+} from "./deflate_codec.ts";
+import {
+  answerTo,
+  type DeflateParameters,
+  isWindowBits,
+  judgeAnswer,
+  offerOf,
+  type WindowBits,
+} from "./deflate_parameters.ts";
+import {
+  type ClientExtension,
+  type Extension,
+  ExtensionError,
+  type ExtensionParameter,
+  type OutgoingMessage,
+  type PartPosition,
+  type ServerExtension,
+} from "./extension.ts";
+
+export {
+  type DeflateCodec,
+  DeflateDataError,
+  type Deflater,
+  type DeflateSettings,
+  type InflateInfo,
+  type Inflater,
+  type InflateSettings,
+  pakoCodec,
+} from "./deflate_codec.ts";
+export type { WindowBits } from "./deflate_parameters.ts";
+
+/** Options for {@linkcode permessageDeflate}. */
+export interface PermessageDeflateOptions {
+  /**
+   * Whether the server is to begin each message with an empty window: less memory
+   * at both ends, and less compression. A client asks for it, a server does it.
+   *
+   * @default {false}
+   */
+  serverNoContextTakeover?: boolean | undefined;
+  /**
+   * Whether the client is to begin each message with an empty window.
+   *
+   * @default {false}
+   */
+  clientNoContextTakeover?: boolean | undefined;
+  /**
+   * The size of the server's window, which has 2^bits bytes. With 8 the server
+   * sends nothing compressed.
+   *
+   * @default {undefined} as large as the client allows
+   */
+  serverMaxWindowBits?: WindowBits | undefined;
+  /**
+   * The size of the client's window. A server that sets this declines the offers
+   * of clients that cannot keep to it.
+   *
+   * @default {undefined} as large as the server allows
+   */
+  clientMaxWindowBits?: WindowBits | undefined;
+  /**
+   * How many bytes a whole message must have to be compressed, unless `compress`
+   * in `send` says otherwise.
+   *
+   * @default {64}
+   */
+  threshold?: number | undefined;
+  /**
+   * How hard to compress, from 0 (not at all) to 9.
+   *
+   * @default {6}
+   */
+  level?: number | undefined;
+  /**
+   * How much memory to compress with, from 1 to 9.
+   *
+   * @default {8}
+   */
+  memLevel?: number | undefined;
+  /**
+   * What compresses and decompresses.
+   *
+   * @default {pakoCodec}
+   */
+  codec?: DeflateCodec | undefined;
+}
+
+/** The extension for either side: hand it to both ends' handshakes alike. */
+export interface PermessageDeflate extends ClientExtension, ServerExtension {
+  /** The registered name, `"permessage-deflate"`. */
+  readonly name: "permessage-deflate";
+}
+
+const NAME = "permessage-deflate";
+/** RSV1, the "Per-Message Compressed" bit (section 6). */
+const RSV1: Reserved = RESERVED[4];
+
+const THRESHOLD = 64;
+const LEVEL = 6;
+const MEM_LEVEL = 8;
+
+/**
+ * Compresses messages as RFC 7692 has it, where the peer agrees.
+ *
+ * @param options What to ask for or to grant, and how hard to compress
+ * @returns What the handshakes of either side take as one of their `extensions`
+ * @throws {RangeError} If an option is out of range
+ *
+ * @example Both sides of a handshake
+ * ```ts
+ * import { assert, assertEquals } from "@std/assert";
+ * import { Connection } from "@noio/ws";
+ * import { ClientHandshake, ServerHandshake } from "@noio/ws/handshake";
+ * import { permessageDeflate } from "@noio/ws/permessage-deflate";
+ *
+ * const extensions = [permessageDeflate()];
+ * const shake = new ClientHandshake("ws://example.com/", { extensions });
+ * const judged = new ServerHandshake({ extensions }).judge(shake.request);
+ * assert(judged.accepted);
+ * const agreed = shake.verify(judged.response);
+ * assert(agreed.accepted);
+ *
+ * const client = new Connection("client", { extensions: agreed.extensions });
+ * const server = new Connection("server", { extensions: judged.extensions });
+ * const bytes = client.send({ type: "text", message: "again and ".repeat(100) });
+ * assert(bytes.length < 40);
+ * server.recv(bytes);
+ * const event = server.nextEvent();
+ * assertEquals(typeof event === "object" && event.message, "again and ".repeat(100));
+ * ```
+ */
+export function permessageDeflate(
+  options: PermessageDeflateOptions = {},
+): PermessageDeflate {
+  const settings = settingsOf(options);
+  const { wanted } = settings;
+  return {
+    name: NAME,
+    reserved: RSV1,
+    offers: () => [offerOf(wanted)],
+    accept(parameters) {
+      const agreed = judgeAnswer(parameters, wanted);
+      if (typeof agreed === "string") {
+        throw new ExtensionError(1010, `${NAME}: ${agreed}`);
+      }
+      return new Deflated("client", parameters, agreed, settings);
+    },
+    answer(parameters) {
+      const judged = answerTo(parameters, wanted);
+      if (judged === undefined) return undefined;
+      const { answer, agreed } = judged;
+      const extension = new Deflated("server", answer, agreed, settings);
+      return { parameters: answer, extension };
+    },
+  };
+}
+
+/** What the options come to. */
+interface Settings {
+  readonly wanted: DeflateParameters;
+  readonly threshold: number;
+  readonly level: number;
+  readonly memLevel: number;
+  readonly codec: DeflateCodec;
+}
+
+function settingsOf(options: PermessageDeflateOptions): Settings {
+  const { serverMaxWindowBits, clientMaxWindowBits } = options;
+  for (const bits of [serverMaxWindowBits, clientMaxWindowBits]) {
+    if (bits !== undefined && !isWindowBits(bits)) {
+      throw new RangeError(
+        `Cannot use a window of ${bits} bits: 8 to 15 it is`,
+      );
+    }
+  }
+  const { threshold = THRESHOLD, codec = pakoCodec } = options;
+  if (!(threshold >= 0)) {
+    throw new RangeError(`Cannot use ${threshold} bytes as threshold`);
+  }
+  return {
+    wanted: {
+      serverNoContextTakeover: options.serverNoContextTakeover === true,
+      clientNoContextTakeover: options.clientNoContextTakeover === true,
+      serverMaxWindowBits,
+      clientMaxWindowBits,
+    },
+    threshold,
+    level: within("level", options.level ?? LEVEL, 0, 9),
+    memLevel: within("memLevel", options.memLevel ?? MEM_LEVEL, 1, 9),
+    codec,
+  };
+}
+
+function within(
+  name: string,
+  value: number,
+  low: number,
+  high: number,
+): number {
+  if (Number.isInteger(value) && value >= low && value <= high) return value;
+  throw new RangeError(
+    `Cannot use ${value} as ${name}: ${low} to ${high} it is`,
+  );
+}
+
+/** The extension at work on one connection. */
+class Deflated implements Extension {
+  readonly name = NAME;
+  readonly parameters: readonly ExtensionParameter[];
+  readonly reserved = RSV1;
+
+  readonly #settings: Settings;
+  /** Our window's size, and whether it is emptied between messages. */
+  readonly #bits: number;
+  readonly #forgets: boolean;
+  /** The peer's. */
+  readonly #peerBits: number;
+  readonly #peerForgets: boolean;
+  // Made when the first compressed message comes or goes: most are idle.
+  #deflater: Deflater | undefined = undefined;
+  #inflater: Inflater | undefined = undefined;
+
+  constructor(
+    role: "client" | "server",
+    parameters: readonly ExtensionParameter[],
+    agreed: DeflateParameters,
+    settings: Settings,
+  ) {
+    this.parameters = parameters;
+    this.#settings = settings;
+    const clientBits = agreed.clientMaxWindowBits ?? 15;
+    const serverBits = agreed.serverMaxWindowBits ?? 15;
+    const { clientNoContextTakeover, serverNoContextTakeover } = agreed;
+    const isClient = role === "client";
+    this.#bits = isClient ? clientBits : serverBits;
+    this.#forgets = isClient
+      ? clientNoContextTakeover
+      : serverNoContextTakeover;
+    this.#peerBits = isClient ? serverBits : clientBits;
+    this.#peerForgets = isClient
+      ? serverNoContextTakeover
+      : clientNoContextTakeover;
+  }
+
+  begin(reserved: Reserved): boolean {
+    const isOurs = reserved[0] === 1;
+    if (isOurs && this.#peerForgets) this.#inflater?.reset();
+    return isOurs;
+  }
+
+  *decode(
+    part: Uint8Array<ArrayBuffer>,
+    { messageEnd, budget }: PartPosition,
+  ): Generator<Uint8Array<ArrayBuffer>, void, void> {
+    this.#inflater ??= this.#settings.codec.inflater({
+      windowBits: this.#peerBits,
+    });
+    try {
+      yield* this.#inflater.decompress(part, { last: messageEnd, budget });
+    } catch (error) {
+      if (!(error instanceof DeflateDataError)) throw error;
+      throw new ExtensionError(1007, error.message, { cause: error });
+    }
+  }
+
+  beginEncoding(message: OutgoingMessage): Reserved | undefined {
+    const { length, fin, compress } = message;
+    // zlib cannot keep to a window of 256 bytes: asked for 8 it takes 9, and what
+    // it writes then cannot be read with 8. A message may always be sent as it is
+    // (section 6), so that is what happens there.
+    if (this.#bits === 8 || compress === false) return undefined;
+    const { threshold } = this.#settings;
+    if (compress !== true && fin && length < threshold) return undefined;
+    if (this.#forgets) this.#deflater?.reset();
+    return RSV1;
+  }
+
+  encode(part: Uint8Array, fin: boolean): Uint8Array {
+    // An empty block is `00` and the tail that is cut off (section 7.2.3.6); zlib
+    // writes nothing at all for nothing where it has just been flushed.
+    if (part.length === 0) return fin ? EMPTY_BLOCK : part;
+    const { codec, level, memLevel } = this.#settings;
+    this.#deflater ??= codec.deflater({
+      windowBits: this.#bits,
+      level,
+      memLevel,
+    });
+    const bytes = this.#deflater.compress(part);
+    // Section 7.2.1: the last four bytes, 00 00 ff ff, go without saying.
+    return fin ? bytes.subarray(0, bytes.length - 4) : bytes;
+  }
+
+  close(): void {
+    this.#deflater?.close();
+    this.#inflater?.close();
+    this.#deflater = undefined;
+    this.#inflater = undefined;
+  }
+}
+
+const EMPTY_BLOCK = new Uint8Array([0]);

@@ -1,0 +1,150 @@
+// The negotiation of extensions (RFC 6455, section 9.1): which are offered, which
+// of the offers a server takes, and what a client makes of its answer.
+import { HandshakeError } from "../errors.ts";
+import type {
+  ClientExtension,
+  Extension,
+  ServerExtension,
+} from "../extensions/extension.ts";
+import type { Reserved } from "../framing/frame.ts";
+import { type FieldElement, formatElements, parseElements } from "./field.ts";
+
+/** The field with which a client offers its extensions; `""` if it has none. */
+export function offerExtensions(
+  extensions: readonly ClientExtension[],
+): string {
+  return formatElements(
+    extensions.flatMap((extension) =>
+      extension.offers().map((parameters) => ({
+        name: extension.name,
+        parameters,
+      }))
+    ),
+  );
+}
+
+/**
+ * What a server's answer comes to, in the order of the answer.
+ *
+ * @throws {HandshakeError} If it names what was not offered, or not like that
+ */
+export function judgeExtensions(
+  field: string,
+  offered: readonly ClientExtension[],
+): Extension[] {
+  const elements = parseElements(field);
+  if (elements === undefined) {
+    throw new HandshakeError(
+      "extension",
+      `Sec-WebSocket-Extensions is malformed: ${JSON.stringify(field)}`,
+    );
+  }
+  const accepted: Extension[] = [];
+  for (const element of elements) {
+    const extension = judgeElement(element, offered);
+    if (accepted.some((other) => overlap(other.reserved, extension.reserved))) {
+      throw new HandshakeError(
+        "extension",
+        `Two extensions claim the same reserved bit: ${JSON.stringify(field)}`,
+      );
+    }
+    accepted.push(extension);
+  }
+  return accepted;
+}
+
+function judgeElement(
+  { name, parameters }: FieldElement,
+  offered: readonly ClientExtension[],
+): Extension {
+  let cause: unknown = undefined;
+  for (const extension of offered) {
+    if (extension.name !== name) continue;
+    try {
+      return extension.accept(parameters);
+    } catch (error) {
+      cause ??= error; // another offer of the same name may be the one
+    }
+  }
+  throw new HandshakeError(
+    "extension",
+    cause instanceof Error
+      ? `The extension ${
+        JSON.stringify(name)
+      } was answered wrongly: ${cause.message}`
+      : `The extension ${JSON.stringify(name)} was not offered`,
+    { cause },
+  );
+}
+
+/** What a server takes of a client's offers. */
+export interface TakenExtensions {
+  /** The field to answer with; `""` if none is taken. */
+  readonly field: string;
+  /** The extensions, in the order of the answer. */
+  readonly extensions: Extension[];
+}
+
+/**
+ * Takes of a client's offers, in the client's order, those that the server has and
+ * that get along with each other; `undefined` if the field is malformed.
+ */
+export function takeExtensions(
+  field: string,
+  extensions: readonly ServerExtension[],
+): TakenExtensions | undefined {
+  const elements = parseElements(field);
+  if (elements === undefined) return undefined;
+  const answers: FieldElement[] = [];
+  const taken: Extension[] = [];
+  const free = new Set(extensions);
+  for (const { name, parameters } of elements) {
+    for (const candidate of free) {
+      if (
+        candidate.name !== name ||
+        taken.some((other) => overlap(other.reserved, candidate.reserved))
+      ) continue;
+      const answer = answerOf(candidate, parameters);
+      if (answer === undefined) continue;
+      answers.push({ name, parameters: answer.parameters });
+      taken.push(answer.extension);
+      free.delete(candidate);
+      break;
+    }
+  }
+  return { field: formatElements(answers), extensions: taken };
+}
+
+/** An extension that cannot cope with an offer has declined it. */
+function answerOf(
+  extension: ServerExtension,
+  parameters: FieldElement["parameters"],
+): ReturnType<ServerExtension["answer"]> {
+  try {
+    return extension.answer(parameters);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Checks that no extension wants a bit that the application claims.
+ *
+ * @throws {RangeError} If one does
+ */
+export function checkClaims(
+  extensions: readonly { name: string; reserved: Reserved }[],
+  claimed: Reserved | undefined,
+): void {
+  for (const { name, reserved } of extensions) {
+    if (claimed !== undefined && overlap(reserved, claimed)) {
+      throw new RangeError(
+        `Cannot use the extension "${name}": the application claims one of its reserved bits`,
+      );
+    }
+  }
+}
+
+function overlap(a: Reserved, b: Reserved): boolean {
+  return a.some((bit, i) => bit === 1 && b[i] === 1);
+}

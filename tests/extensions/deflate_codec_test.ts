@@ -1,0 +1,72 @@
+// The codec that is used unless another is given.
+import { assert, assertEquals } from "@std/assert";
+import { deflateRawSync } from "node:zlib";
+import {
+  pakoCodec,
+  PakoDeflater,
+  PakoInflater,
+} from "../../src/extensions/deflate_codec.ts";
+import { concat } from "../helpers/bytes.ts";
+import {
+  BUDGET,
+  inParts,
+  json,
+  noise,
+  received,
+  sent,
+  SETTINGS,
+  testCodec,
+} from "./deflate_conformance.ts";
+
+testCodec("pakoCodec", pakoCodec);
+
+Deno.test("pakoCodec streams: a piece comes out before the rest is read", () => {
+  const body = sent(pakoCodec.deflater(SETTINGS), json(1_000_000));
+  const pieces = pakoCodec.inflater({ windowBits: 15 })
+    .decompress(body, { last: true, budget: BUDGET })[Symbol.iterator]();
+  assertEquals(pieces.next().value?.length, 65_536);
+  // Whoever stops early is not owed the rest.
+  pieces.return?.();
+  assertEquals(pieces.next(), { done: true, value: undefined });
+});
+
+Deno.test("pakoCodec compresses what fills its output exactly", () => {
+  // Stored blocks make the length of the result a matter of arithmetic.
+  for (let size = 65_490; size < 65_560; size++) {
+    const message = noise(size);
+    const body = sent(pakoCodec.deflater({ ...SETTINGS, level: 0 }), message);
+    assertEquals(
+      received(pakoCodec.inflater({ windowBits: 15 }), [body]),
+      message,
+    );
+  }
+});
+
+Deno.test("pakoCodec compresses as well as zlib does", () => {
+  for (const size of [100, 1000, 20_000, 200_000]) {
+    const message = json(size);
+    const ours = sent(pakoCodec.deflater(SETTINGS), message).length + 4;
+    const zlib = deflateRawSync(message, { finishFlush: 2 }).length;
+    assert(ours <= 1.02 * zlib, `${ours} bytes where zlib has ${zlib}`);
+  }
+});
+
+Deno.test("PakoDeflater skip() takes in what was compressed elsewhere", () => {
+  for (const size of [1, 2, 3, 100, 20_000, 32_768, 50_000]) {
+    const [past, message] = [json(size), json(400, 2)];
+    const deflater = new PakoDeflater(SETTINGS);
+    const inflater = new PakoInflater({ windowBits: 15 });
+    for (let again = 0; again < 4; again++) {
+      const first = sent(deflater, message);
+      assertEquals(received(inflater, [first]), message);
+      deflater.skip(past);
+      inflater.skip(past);
+      const body = sent(deflater, concat(past.slice(-400), message));
+      assert(body.length < 200 || size < 400);
+      assertEquals(
+        received(inflater, inParts(body, 10)),
+        concat(past.slice(-400), message),
+      );
+    }
+  }
+});

@@ -1,0 +1,117 @@
+// The codec that takes node:zlib for long messages.
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  type DeflateCodec,
+  DeflateDataError,
+  pakoCodec,
+} from "../../src/extensions/deflate_codec.ts";
+import {
+  zlibCodec,
+  ZlibDeflater,
+  ZlibInflater,
+} from "../../src/extensions/zlib_codec.ts";
+import { concat, hex, utf8 } from "../helpers/bytes.ts";
+import {
+  BUDGET,
+  inParts,
+  json,
+  noise,
+  numbers,
+  received,
+  sent,
+  SETTINGS,
+  testCodec,
+} from "./deflate_conformance.ts";
+
+/** The codec as it is where `dictionary` is honoured, or is not. */
+function codecWith(dictionary: boolean): DeflateCodec {
+  return {
+    deflater: (settings) => new ZlibDeflater(settings, dictionary),
+    inflater: (settings) => new ZlibInflater(settings),
+  };
+}
+
+testCodec("zlibCodec with a dictionary", codecWith(true));
+testCodec("zlibCodec without a dictionary", codecWith(false));
+
+Deno.test("zlibCodec and pakoCodec read each other, message by message", () => {
+  const next = numbers(3);
+  for (const dictionary of [true, false]) {
+    for (const windowBits of [9, 12, 15]) {
+      const codecs = [pakoCodec, codecWith(dictionary)];
+      for (const from of codecs) {
+        const deflater = from.deflater({ ...SETTINGS, windowBits });
+        const inflaters = codecs.map((codec) => codec.inflater({ windowBits }));
+        for (let i = 0; i < 60; i++) {
+          const size = Math.floor(10 ** (next() * 5.4));
+          const message = concat(json(size, i + 1), noise(i * 20, i + 1));
+          if (i % 20 === 19) {
+            for (const one of [deflater, ...inflaters]) one.reset();
+          }
+          const body = sent(deflater, message);
+          const cut = next() < 0.3 ? 500 : body.length;
+          for (const inflater of inflaters) {
+            assertEquals(received(inflater, inParts(body, cut)), message);
+          }
+        }
+      }
+    }
+  }
+});
+
+Deno.test("zlibCodec keeps the context of long messages", () => {
+  const [long, short] = [json(40_000), json(300, 2)];
+  const deflater = zlibCodec.deflater(SETTINGS);
+  const inflater = zlibCodec.inflater({ windowBits: 15 });
+  // The first goes at once, as there is no context yet to lose.
+  assertEquals(received(inflater, [sent(deflater, long)]), long);
+  assertEquals(received(inflater, [sent(deflater, short)]), short);
+  const again = concat(long.slice(-1500), short);
+  const body = sent(deflater, again);
+  assert(body.length < 100, `${body.length} bytes`);
+  assertEquals(received(inflater, [body]), again);
+});
+
+Deno.test("zlibCodec compresses shorter messages with their context", () => {
+  for (const size of [100, 1000, 20_000, 250_000]) {
+    const totals = [pakoCodec, codecWith(false)].map((codec) => {
+      const deflater = codec.deflater(SETTINGS);
+      let total = 0;
+      for (let i = 0; i < 8; i++) {
+        total += sent(deflater, json(size, i + 1)).length;
+      }
+      return total;
+    });
+    // The first has none, and is zlib's own.
+    assert(totals[1] <= 1.02 * totals[0], `${size}: ${totals}`);
+  }
+});
+
+Deno.test("ZlibInflater leaves stored blocks to the portable codec", () => {
+  const message = noise(5000);
+  const deflater = zlibCodec.deflater({ ...SETTINGS, level: 0 });
+  const inflater = zlibCodec.inflater({ windowBits: 15 });
+  assertEquals(received(inflater, [sent(deflater, message)]), message);
+});
+
+Deno.test("ZlibInflater hands over what is not simple", () => {
+  const message = concat(json(9000), noise(500));
+  const inflater = zlibCodec.inflater({ windowBits: 15 });
+  const body = sent(zlibCodec.deflater(SETTINGS), message);
+  // A final block before the end.
+  const final = concat(body, hex("0000ffff f348cdc9c90700"), body);
+  assertEquals(
+    received(inflater, [final]),
+    concat(message, utf8("Hello"), message),
+  );
+  // More than a fourth of the budget.
+  assertEquals(received(inflater, [body], message.length), message);
+  assertEquals(received(inflater, [body], 4 * message.length - 4), message);
+  assertEquals(received(inflater, [body], BUDGET), message);
+  // Corrupt.
+  assertThrows(
+    () => received(inflater, [concat(body, hex("00 00 ff ff 07"))]),
+    DeflateDataError,
+    "Cannot decompress: invalid block type",
+  );
+});
