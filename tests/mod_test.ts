@@ -10,6 +10,7 @@ Deno.test("mod.ts exports these names and no others", () => {
     "Information",
     "LocalProtocolError",
     "Opcode",
+    "PreparedMessage",
     "encodeFrame",
     "formatFrame",
     "mask",

@@ -23,6 +23,7 @@ import type {
   SendData,
 } from "./event.ts";
 import { type ConnectionOptions, type Role, settingsOf } from "./options.ts";
+import { PreparedMessage } from "./prepared.ts";
 import { Receiver } from "./receiver.ts";
 import { type Plan, Sender } from "./sender.ts";
 import {
@@ -79,7 +80,10 @@ export interface AnyConnection {
   events(): Generator<ReceivedEvent<CustomOpcodes, Reserved>, void, void>;
   /** Encodes what is to be sent. */
   send(
-    data: SendData<CustomOpcodes> | Iterable<SendData<CustomOpcodes>>,
+    data:
+      | SendData<CustomOpcodes>
+      | PreparedMessage<CustomOpcodes>
+      | Iterable<SendData<CustomOpcodes> | PreparedMessage<CustomOpcodes>>,
   ): Uint8Array<ArrayBuffer>;
   /** Encodes what RFC 6455 wants in answer. */
   reply(
@@ -289,13 +293,14 @@ export class Connection<
    * memory that they share.
    *
    * @param data A message, a fragment or a control frame; or several, for one
-   * piece of bytes
+   * piece of bytes. A {@linkcode PreparedMessage} gives bytes that all share
    * @returns The bytes to write
    * @throws {LocalProtocolError} If the protocol forbids it as the connection
    * stands: after a close, out of order among fragments, a control frame that is
    * fragmented or has more than 125 bytes, a code or a bit that may not be sent
    * @throws {TypeError} If the data is not of the right kind: no such type, text
    * that is not UTF-8 or has a lone surrogate, shared or detached memory
+   * @throws {RangeError} If a client sends a prepared message
    *
    * @example Text, a fragmented message, a close
    * ```ts
@@ -318,8 +323,12 @@ export class Connection<
    * ```
    */
   send(
-    data: SendData<O> | Iterable<SendData<O>>,
+    data:
+      | SendData<O>
+      | PreparedMessage<O>
+      | Iterable<SendData<O> | PreparedMessage<O>>,
   ): Uint8Array<ArrayBuffer> {
+    if (data instanceof PreparedMessage) return this.#sendPrepared(data);
     if (typeof data !== "object" || data === null) {
       throw new TypeError(
         `Cannot send ${typeof data}: an object with a \`type\` is needed`,
@@ -339,12 +348,28 @@ export class Connection<
     return bytes;
   }
 
-  #sendAll(list: Iterable<SendData<O>>): Uint8Array<ArrayBuffer> {
+  #sendPrepared(message: PreparedMessage<O>): Uint8Array<ArrayBuffer> {
+    if (this.role === "client") {
+      throw new RangeError(
+        "Cannot send a prepared message as a client: each frame needs a masking key of its own",
+      );
+    }
+    const opcode = message.opcode ?? this.#sender.opcodeOf(message.type);
+    if (this.#phase !== "open") {
+      this.#step(this.#phase, opcode, message.type, undefined); // throws
+    }
+    return this.#sender.encodePrepared(opcode, message);
+  }
+
+  #sendAll(
+    list: Iterable<SendData<O> | PreparedMessage<O>>,
+  ): Uint8Array<ArrayBuffer> {
     const plans: Plan[] = [];
     let phase = this.#phase;
     this.#sender.save();
     try {
-      for (const data of list) {
+      for (const item of list) {
+        const data = item instanceof PreparedMessage ? item.data : item;
         const opcode = this.#sender.opcodeOf(data.type);
         phase = this.#step(phase, opcode, data.type, plans.at(-1)?.close);
         plans.push(this.#sender.plan(opcode, data));

@@ -29,6 +29,7 @@ import {
   MAX_REASON_BYTES,
 } from "./close.ts";
 import type { Settings } from "./options.ts";
+import type { PreparedMessage } from "./prepared.ts";
 
 /** What is to be sent, as it comes: the types of `event.ts` narrow it by the names. */
 export interface DataToSend {
@@ -39,6 +40,11 @@ export interface DataToSend {
   statusCode?: number | undefined;
   compress?: boolean | undefined;
 }
+
+/** A message that was prepared, whatever opcodes its connections have. */
+type Prepared = Omit<PreparedMessage, "type" | "data"> & {
+  readonly data: DataToSend;
+};
 
 /** One frame that has been judged: what to write. */
 export interface Plan {
@@ -165,6 +171,52 @@ export class Sender {
     const space = spaceFor(length + (length < 65_536 ? SHORT_HEAD : 14));
     const start = space.at;
     return space.carve(start, this.#write(space, start, plan));
+  }
+
+  /**
+   * Encodes a message that was prepared, or takes what was encoded before.
+   *
+   * @throws {LocalProtocolError} If the protocol forbids it
+   * @throws {TypeError} If the data is not of the right kind
+   */
+  encodePrepared(
+    opcode: number,
+    prepared: Prepared,
+  ): Uint8Array<ArrayBuffer> {
+    const isPlain = this.#pipeline === undefined && prepared.opcode === opcode;
+    const key = isPlain ? undefined : this.#keyOf(opcode, prepared.data);
+    const encoded = isPlain
+      ? prepared.plain
+      : key === undefined
+      ? undefined
+      : prepared.encoded.get(key);
+    if (encoded !== undefined) {
+      // The data was judged when it was encoded; what is left is what differs
+      // from connection to connection.
+      if ((prepared.bits & ~this.#claimed) === 0 && this.#isFree(opcode)) {
+        return encoded;
+      }
+    }
+    const bytes = this.encode(this.plan(opcode, prepared.data));
+    if (isPlain) prepared.plain = bytes;
+    else if (key !== undefined) prepared.encoded.set(key, bytes);
+    return bytes;
+  }
+
+  /** Whether a frame may be sent without regard to what was sent before. */
+  #isFree(opcode: number): boolean {
+    return isControl(opcode) || this.#outgoing.opcode === 0;
+  }
+
+  /** What the encoding of a message depends on, if it can be shared. */
+  #keyOf(opcode: number, data: DataToSend): string | undefined {
+    if (this.#pipeline === undefined || isControl(opcode)) return `${opcode}`;
+    const { type, compress, message = "" } = data;
+    const length = typeof message === "string"
+      ? utf8Length(message)
+      : message.byteLength;
+    const key = this.#pipeline.sharedKey({ type, length, fin: true, compress });
+    return key === undefined ? undefined : `${opcode} ${key}`;
   }
 
   /** Encodes several frames into one piece of memory. */

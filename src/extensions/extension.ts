@@ -139,6 +139,18 @@ export interface Extension {
    */
   encode(part: Uint8Array, fin: boolean): Uint8Array;
 
+  /**
+   * What the encoding of a whole message depends on besides the message: a string
+   * that is the same for two extensions only if they would encode it alike. Then
+   * they share the encoding of a {@linkcode PreparedMessage}, and none of the
+   * other methods is called. `undefined`, or no such method, where the encoding
+   * also depends on what was sent before.
+   *
+   * @param message What is known of it
+   * @returns The string, or `undefined`
+   */
+  sharedKey?(message: OutgoingMessage): string | undefined;
+
   /** The connection has ended: lets go of what it holds. Called once. */
   close(): void;
 }

@@ -167,12 +167,16 @@ export function permessageDeflate(
 
 /** What the options come to. */
 interface Settings {
+  /** Tells these settings from all others. */
+  readonly id: number;
   readonly wanted: DeflateParameters;
   readonly threshold: number;
   readonly level: number;
   readonly memLevel: number;
   readonly codec: DeflateCodec;
 }
+
+let nextId = 0;
 
 function settingsOf(options: PermessageDeflateOptions): Settings {
   const { serverMaxWindowBits, clientMaxWindowBits } = options;
@@ -188,6 +192,7 @@ function settingsOf(options: PermessageDeflateOptions): Settings {
     throw new RangeError(`Cannot use ${threshold} bytes as threshold`);
   }
   return {
+    id: nextId++,
     wanted: {
       serverNoContextTakeover: options.serverNoContextTakeover === true,
       clientNoContextTakeover: options.clientNoContextTakeover === true,
@@ -274,15 +279,22 @@ class Deflated implements Extension {
   }
 
   beginEncoding(message: OutgoingMessage): Reserved | undefined {
-    const { length, fin, compress } = message;
+    if (!this.#compresses(message)) return undefined;
+    if (this.#forgets) this.#deflater?.reset();
+    return RSV1;
+  }
+
+  sharedKey(message: OutgoingMessage): string | undefined {
+    if (!this.#compresses(message)) return "plain";
+    return this.#forgets ? `${this.#settings.id}/${this.#bits}` : undefined;
+  }
+
+  #compresses({ length, fin, compress }: OutgoingMessage): boolean {
     // zlib cannot keep to a window of 256 bytes: asked for 8 it takes 9, and what
     // it writes then cannot be read with 8. A message may always be sent as it is
     // (section 6), so that is what happens there.
-    if (this.#bits === 8 || compress === false) return undefined;
-    const { threshold } = this.#settings;
-    if (compress !== true && fin && length < threshold) return undefined;
-    if (this.#forgets) this.#deflater?.reset();
-    return RSV1;
+    if (this.#bits === 8 || compress === false) return false;
+    return compress === true || !fin || length >= this.#settings.threshold;
   }
 
   encode(part: Uint8Array, fin: boolean): Uint8Array {

@@ -74,6 +74,17 @@ export class Pipeline {
     return bits;
   }
 
+  /** What the encoding of a whole message depends on, if on nothing before it. */
+  sharedKey(message: OutgoingMessage): string | undefined {
+    const keys: string[] = [];
+    for (const extension of this.#extensions) {
+      const key = extension.sharedKey?.(message);
+      if (key === undefined) return undefined;
+      keys.push(`${extension.name}=${key}`);
+    }
+    return keys.join();
+  }
+
   /** Encodes the payload of a frame. */
   encode(payload: Uint8Array, fin: boolean): Uint8Array {
     for (const extension of this.#encoders) {
