@@ -260,3 +260,85 @@ Deno.test("Cursor.release() lets go of all chunks", () => {
   assertEquals(cursor.bytes.length, 0);
   assertEquals(cursor.readHead(), Head.NEED_DATA);
 });
+
+Deno.test("Cursor.readMessage() reads a whole message at once", () => {
+  const vectors: [digits: string, opcode: number, bits: number][] = [
+    ["81 00", 1, 0],
+    ["82 02 01 02", 2, 0],
+    ["c1 85 37 fa 21 3d 7f 9f 4d 51 58", 1, 4],
+    ["b7 80 37 fa 21 3d", 7, 3],
+    [`82 7e 00 7e ${toHex(payloadOf(126))}`, 2, 0],
+    [`82 7e ff ff ${toHex(payloadOf(65_535))}`, 2, 0],
+  ];
+  for (const [digits, opcode, bits] of vectors) {
+    const atOnce = cursorWith();
+    atOnce.push(hex(`${digits} 81`)); // whatever follows
+    assert(atOnce.readMessage(), digits);
+    const { opcode: actual, bits: actualBits } = atOnce;
+    assertEquals([actual, actualBits], [opcode, bits]);
+
+    const inSteps = cursorWith();
+    inSteps.push(hex(digits));
+    assertEquals(inSteps.readHead(), Head.READY);
+    assert(inSteps.take());
+    assertEquals(part(atOnce), part(inSteps));
+    assertEquals(atOnce.readMessage(), false);
+  }
+});
+
+Deno.test("Cursor.readMessage() unmasks as take() does, whatever the length", () => {
+  for (const length of [0, 1, 3, 4, 5, 63, 64, 65, 125, 126, 300]) {
+    const payload = payloadOf(length);
+    const head = length < 126
+      ? [0x82, 0x80 | length]
+      : [0x82, 0xfe, length >> 8, length & 255];
+    const frame = concat(new Uint8Array(head), KEY, masked(payload, KEY));
+    const cursor = cursorWith({ masked: true });
+    cursor.push(concat(frame, frame));
+    for (let i = 0; i < 2; i++) {
+      assert(cursor.readMessage());
+      assertEquals(part(cursor), toHex(payload));
+    }
+  }
+});
+
+Deno.test("Cursor.readMessage() does nothing where anything else comes next", () => {
+  const vectors: [digits: string, rules?: Partial<HeadRules>][] = [
+    ["81"], // half a head
+    ["81 02 61"], // half a payload
+    ["81 82 37 fa 21"], // half a key
+    ["82 7e 00"], // half a length
+    ["82 7e 00 80"], // no payload
+    ["01 01 61"], // a fragment
+    ["80 01 61"], // a continuation
+    ["89 01 61"], // a control frame
+    ["82 7e 00 01 61"], // a length in a longer form
+    [`82 7f 00 00 00 00 00 01 00 00 ${toHex(payloadOf(65_536))}`], // a long one
+    ["c1 01 61", { reserved: new Array<number>(16).fill(0) }],
+    ["83 01 61", { opcodes: 0b0111_0000_0111 }],
+    ["81 01 61", { masked: true }],
+    ["81 81 37 fa 21 3d 56", { masked: false }],
+    ["81 02 61 62", { maxFrameBytes: 1 }],
+    ["81 02 61 62", { maxMessageBytes: 1 }],
+  ];
+  for (const [digits, rules] of vectors) {
+    const cursor = cursorWith(rules);
+    assertEquals(cursor.readMessage(), false);
+    cursor.push(hex(digits));
+    assertEquals(cursor.readMessage(), false, digits);
+    // What is there is there still.
+    const other = cursorWith(rules);
+    other.push(hex(digits));
+    assertEquals(cursor.readHead(), other.readHead(), digits);
+    assertEquals(fields(cursor), fields(other));
+    assertEquals(cursor.failure, other.failure);
+  }
+});
+
+Deno.test("Cursor.readMessage() does nothing in the middle of a head", () => {
+  const cursor = cursorWith();
+  cursor.push(hex("82"));
+  assertEquals(cursor.readHead(), Head.NEED_DATA);
+  cursor.push(hex("81 00 82 00"));
+  assertEquals(cursor.readMessage(), false);
+});
