@@ -146,6 +146,8 @@ export class Connection<
   readonly #sender: Sender;
   readonly #pipeline: Pipeline | undefined;
   #phase: Phase = "open";
+  /** Whether frames are read in this phase. */
+  #isReading = true;
   #atEnd = false;
   #sent: CloseInfo | null = null;
   #received: CloseInfo | null = null;
@@ -182,7 +184,7 @@ export class Connection<
    * event.
    */
   get summary(): Summary | undefined {
-    if (isReading(this.#phase)) return undefined;
+    if (this.#isReading) return undefined;
     return {
       clean: this.#sent !== null && this.#received !== null &&
         this.#failure === null,
@@ -222,7 +224,7 @@ export class Connection<
         "Cannot receive bytes after the end of the stream",
       );
     }
-    if (isReading(this.#phase)) this.#receiver.push(chunk);
+    if (this.#isReading) this.#receiver.push(chunk);
   }
 
   /**
@@ -233,7 +235,7 @@ export class Connection<
    * may still be owed then: `state` is `"closing"` as long as it is.
    */
   nextEvent(): ReceivedEvent<O, R> | Information {
-    if (!isReading(this.#phase)) return Information.CONNECTION_CLOSED;
+    if (!this.#isReading) return Information.CONNECTION_CLOSED;
     const event = this.#receiver.next();
     if (event !== undefined) {
       if (event.type === "close") {
@@ -335,6 +337,10 @@ export class Connection<
       );
     }
     if (!isOne(data)) return this.#sendAll(data);
+    if (this.#phase === "open") {
+      const bytes = this.#sender.encodeWhole(data);
+      if (bytes !== undefined) return bytes;
+    }
     const opcode = this.#sender.opcodeOf(data.type);
     // Fragments move more than the phase, and a list knows how to undo that.
     if (data.fin === false || opcode === Opcode.CONTINUATION) {
@@ -469,6 +475,7 @@ export class Connection<
   #endReading(step: Step): void {
     // From a phase in which frames are read, what is received always leads on.
     this.#phase = TRANSITIONS[this.#phase][step] as Phase;
+    this.#isReading = isReading(this.#phase);
     this.#receiver.release();
     // No message can be sent either: the windows of compression may go.
     this.#pipeline?.close();

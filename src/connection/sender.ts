@@ -12,6 +12,7 @@ import {
   firstByte,
   headBytes,
   maskRange,
+  RESERVED,
   type Reserved,
   reservedBits,
   writeHead,
@@ -19,7 +20,8 @@ import {
 } from "../framing/frame.ts";
 import type { KeyPool } from "../framing/keys.ts";
 import { isControl, Opcode, type OpcodeTable } from "../framing/opcode.ts";
-import { EMPTY, type Space, spaceFor } from "../framing/slab.ts";
+import { CARVE_BYTES, EMPTY, Space, spaceFor } from "../framing/slab.ts";
+import { xorBytes } from "../framing/mask.ts";
 import { utf8Length, Utf8Validator } from "../framing/utf8.ts";
 import {
   type CloseInfo,
@@ -53,17 +55,27 @@ export interface Plan {
   /** What the extensions need to know; for control frames it has no meaning. */
   readonly type: string;
   readonly compress: boolean | undefined;
-  /** A short text, or bytes. */
+  /** A well-formed text, or bytes. */
   readonly payload: string | Uint8Array;
   /** What a close says, for the summary; `undefined` for all others. */
   readonly close: CloseInfo | undefined;
 }
 
-/** Up to this length a string is encoded straight into the frame. */
+/** Up to this length the UTF-8 of a text in a list is counted before it is written. */
 const SHORT_TEXT = 1300;
 
-/** The longest head of a short frame: two bytes, two of length, four of key. */
-const SHORT_HEAD = 8;
+/** Up to this length a text of ASCII is encoded faster by hand. */
+const BY_HAND = 32;
+
+/** The head of a frame of up to 125 bytes: two, and four of key. */
+const SHORT_HEAD = 6;
+
+/** The longest head: two bytes, eight of length, four of key. */
+const LONG_HEAD = 14;
+
+const NONE = RESERVED[0];
+const WHOLE_TEXT = firstByte(true, 0, Opcode.TEXT);
+const WHOLE_BINARY = firstByte(true, 0, Opcode.BINARY);
 
 const encoder = new TextEncoder();
 
@@ -161,16 +173,109 @@ export class Sender {
     return { opcode, first, type, compress, payload, close: undefined };
   }
 
+  /**
+   * Encodes what is sent most: a whole text or binary message without reserved
+   * bits, and where there are no extensions. Everything else, and everything that
+   * is wrong, gives `undefined`: it has to be planned.
+   *
+   * To make no plan, and to write a short head and a short ASCII text by hand, is
+   * three times as fast for 16 bytes.
+   */
+  encodeWhole(data: DataToSend): Uint8Array<ArrayBuffer> | undefined {
+    const { type, message, fin, reserved, statusCode } = data;
+    const isPlain = fin !== false && statusCode === undefined &&
+      (reserved === undefined || reserved === NONE) &&
+      this.#outgoing.opcode === 0 && this.#pipeline === undefined;
+    if (!isPlain) return undefined;
+    if (typeof message === "string") {
+      if (type !== "text" && type !== "binary") return undefined;
+      const first = type === "text" ? WHOLE_TEXT : WHOLE_BINARY;
+      if (message.length <= BY_HAND) {
+        const encoded = this.#encodeAscii(first, message);
+        if (encoded !== undefined) return encoded;
+      }
+      return message.isWellFormed()
+        ? this.#encodeText(first, message)
+        : undefined;
+    }
+    if (
+      type !== "binary" || !(message instanceof Uint8Array) ||
+      message.length === 0 || !(message.buffer instanceof ArrayBuffer)
+    ) return undefined;
+    return this.#encodeBytes(WHOLE_BINARY, message);
+  }
+
   /** Encodes one frame. */
   encode(plan: Plan): Uint8Array<ArrayBuffer> {
     if (this.#pipeline !== undefined) plan = extend(plan, this.#pipeline);
-    const { payload } = plan;
-    const length = typeof payload === "string"
-      ? 3 * payload.length
-      : payload.length;
-    const space = spaceFor(length + (length < 65_536 ? SHORT_HEAD : 14));
+    const { first, payload } = plan;
+    return typeof payload === "string"
+      ? this.#encodeText(first, payload)
+      : this.#encodeBytes(first, payload);
+  }
+
+  #encodeBytes(first: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { length } = payload;
+    const key = this.#keys?.next();
+    const space = spaceFor(headBytes(length, key !== undefined) + length);
     const start = space.at;
-    return space.carve(start, this.#write(space, start, plan));
+    const at = writeHead(space.bytes, start, first, length, key);
+    return space.carve(start, writePayload(space, at, payload, key));
+  }
+
+  /** Encodes a short text of ASCII; `undefined` where it is something else. */
+  #encodeAscii(
+    first: number,
+    text: string,
+  ): Uint8Array<ArrayBuffer> | undefined {
+    const { length } = text;
+    const space = spaceFor(length + SHORT_HEAD);
+    const { bytes } = space;
+    const start = space.at;
+    const from = start + (this.#keys === undefined ? 2 : 6);
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 0x7f) return undefined; // nothing was carved yet
+      bytes[from + i] = unit;
+    }
+    const key = this.#keys?.next();
+    writeHead(bytes, start, first, length, key);
+    if (key !== undefined) xorBytes(bytes, from, from + length, key);
+    return space.carve(start, from + length);
+  }
+
+  /**
+   * Encodes a text straight into its frame. The length stands before the text, and
+   * how many bytes a text takes shows only once it is written: so the guess is
+   * that it is ASCII, and a text that makes the head longer is moved.
+   */
+  #encodeText(first: number, text: string): Uint8Array<ArrayBuffer> {
+    const isMasked = this.#keys !== undefined;
+    const { length } = text;
+    const guess = headBytes(length, isMasked);
+    const most = 3 * length + LONG_HEAD;
+    // A short one has room for the worst; a long one, where that would be much,
+    // has room for ASCII at first.
+    let space = spaceFor(most <= CARVE_BYTES ? most : length + LONG_HEAD);
+    let start = space.at;
+    let { read, written } = encodeInto(text, space, start + guess);
+    if (read < length) {
+      const rest = text.slice(read);
+      const larger = new Space(LONG_HEAD + written + 3 * rest.length);
+      larger.bytes.set(
+        new Uint8Array(space.bytes.buffer, start + guess, written),
+        guess,
+      );
+      written += encodeInto(rest, larger, guess + written).written;
+      space = larger;
+      start = 0;
+    }
+    const end = this.#finishText(space, start, start + guess, written, first);
+    // Room for three times the text is not kept for as long as the result is.
+    const { bytes } = space;
+    return end * 2 < bytes.length && start === 0 && end > CARVE_BYTES
+      ? bytes.slice(0, end)
+      : space.carve(start, end);
   }
 
   /**
@@ -223,11 +328,11 @@ export class Sender {
   encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
     if (plans.length === 0) return EMPTY;
     const pipeline = this.#pipeline;
-    if (pipeline !== undefined) {
-      plans = plans.map((plan) => extend(plan, pipeline));
-    }
+    const ready = plans.map((plan) =>
+      pipeline === undefined ? inBytes(plan) : extend(plan, pipeline)
+    );
     let total = 0;
-    for (const { payload } of plans) {
+    for (const { payload } of ready) {
       const length = typeof payload === "string"
         ? utf8Length(payload)
         : payload.length;
@@ -236,32 +341,37 @@ export class Sender {
     const space = spaceFor(total);
     const start = space.at;
     let at = start;
-    for (const plan of plans) at = this.#write(space, at, plan);
+    for (const plan of ready) at = this.#write(space, at, plan);
     return space.carve(start, at);
   }
 
-  /** Writes a frame at `at` and answers where it ends. */
-  #write(space: Space, at: number, plan: Plan): number {
-    const { first, payload } = plan;
-    const key = this.#keys?.next();
-    const { bytes } = space;
-    if (typeof payload !== "string") {
-      at = writeHead(bytes, at, first, payload.length, key);
-      return writePayload(space, at, payload, key);
+  /** Writes a frame at `at`, where there is room for it, and answers where it ends. */
+  #write(space: Space, at: number, { first, payload }: Plan): number {
+    if (typeof payload === "string") {
+      const guess = at + headBytes(payload.length, this.#keys !== undefined);
+      const { written } = encodeInto(payload, space, guess);
+      return this.#finishText(space, at, guess, written, first);
     }
-    // The length stands before the text, and how many bytes a text takes shows
-    // only once it is written: so the guess is that it is ASCII, and a text that
-    // makes the head longer is moved.
-    const guess = at + headBytes(payload.length, key !== undefined);
-    const { written } = encoder.encodeInto(
-      payload,
-      new Uint8Array(bytes.buffer, guess, bytes.length - guess),
-    );
-    const start = at + headBytes(written, key !== undefined);
-    if (start !== guess) bytes.copyWithin(start, guess, guess + written);
-    writeHead(bytes, at, first, written, key);
-    maskRange(space, start, start + written, key);
-    return start + written;
+    const key = this.#keys?.next();
+    at = writeHead(space.bytes, at, first, payload.length, key);
+    return writePayload(space, at, payload, key);
+  }
+
+  /** Makes a frame of a text that was written at `guess`. Answers where it ends. */
+  #finishText(
+    space: Space,
+    start: number,
+    guess: number,
+    written: number,
+    first: number,
+  ): number {
+    const { bytes } = space;
+    const key = this.#keys?.next();
+    const from = start + headBytes(written, key !== undefined);
+    if (from !== guess) bytes.copyWithin(from, guess, guess + written);
+    writeHead(bytes, start, first, written, key);
+    maskRange(space, from, from + written, key);
+    return from + written;
   }
 
   #bitsOf(reserved: Reserved): number {
@@ -349,6 +459,24 @@ export class Sender {
   }
 }
 
+/** Takes a text for bytes where it is long: its length is not worth counting. */
+function inBytes(plan: Plan): Plan {
+  const { payload } = plan;
+  return typeof payload === "string" && payload.length > SHORT_TEXT
+    ? { ...plan, payload: encoder.encode(payload) }
+    : plan;
+}
+
+/** Writes as much of a text as there is room for from `at` on. */
+function encodeInto(
+  text: string,
+  { bytes }: Space,
+  at: number,
+): TextEncoderEncodeIntoResult {
+  const room = new Uint8Array(bytes.buffer, at, bytes.length - at);
+  return encoder.encodeInto(text, room);
+}
+
 /** Sends the payload of a data frame through the extensions. */
 function extend(plan: Plan, pipeline: Pipeline): Plan {
   const { opcode, first, type, compress } = plan;
@@ -370,7 +498,7 @@ function fragmented(type: string): LocalProtocolError {
   );
 }
 
-/** The payload as bytes, or as a string where it is short. */
+/** The payload as bytes, or as a well-formed string. */
 function payloadOf(
   type: string,
   message: DataToSend["message"],
@@ -378,7 +506,7 @@ function payloadOf(
   if (message === undefined) return EMPTY;
   if (typeof message === "string") {
     checkString(message, type);
-    return message.length <= SHORT_TEXT ? message : encoder.encode(message);
+    return message;
   }
   if (ArrayBuffer.isView(message)) {
     checkMemory(message, "send");

@@ -121,7 +121,7 @@ export class Cursor {
 
   /** Lets go of all chunks. */
   release(): void {
-    this.#queue = [];
+    if (this.#queue.length > 0) this.#queue = [];
     this.#next = 0;
     this.#use(EMPTY);
   }
@@ -298,24 +298,42 @@ export class Cursor {
     for (;;) {
       if (this.#at === this.#end && !this.#advance()) return Head.NEED_DATA;
       head[this.#have++] = this.bytes[this.#at++];
-      const within = this.#good === this.#firstBytes[1];
-      this.failure = judge(
-        head,
-        this.#have,
-        within,
-        this.#messageBytes,
-        this.#rules,
-      );
-      if (this.failure !== undefined) return Head.FAILED;
+      if (!this.#isFine(head) && this.#isBroken(head)) return Head.FAILED;
       if (this.#have < 2) continue;
-      const size = lengthEnd(head[1]);
-      if (this.#have === size + (head[1] >= 0x80 ? 4 : 0)) {
-        const key = head[1] >= 0x80 ? packKey(head, size) : 0;
+      const end = lengthEnd(head[1]);
+      if (this.#have === end + (head[1] >= 0x80 ? 4 : 0)) {
+        const key = head[1] >= 0x80 ? packKey(head, end) : 0;
         this.#have = 0;
-        this.#begin(head[0], head[1], readLength(head, size), key);
+        this.#begin(head[0], head[1], readLength(head, end), key);
         return Head.READY;
       }
     }
+  }
+
+  /**
+   * Whether the last byte of a head plainly breaks no rule, as in most heads: for
+   * what is not plain there is the judge.
+   */
+  #isFine(head: Uint8Array): boolean {
+    if (this.#have === 1) return this.#good[head[0]] === 1;
+    const second = head[1];
+    const length = second & 0x7f;
+    if (this.#have > 2) return length < 126;
+    return length < 126 && (second & this.#maskMust) === this.#maskBit &&
+      this.#messageBytes + length <= this.#mostOfMessage;
+  }
+
+  #isBroken(head: Uint8Array): boolean {
+    const inMessage = this.#good === this.#firstBytes[1];
+    const have = this.#have;
+    this.failure = judge(
+      head,
+      have,
+      inMessage,
+      this.#messageBytes,
+      this.#rules,
+    );
+    return this.failure !== undefined;
   }
 }
 

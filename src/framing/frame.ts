@@ -1,6 +1,6 @@
 // Frames (RFC 6455, section 5.2) and how they are written.
 
-import { maskKey, WORDS_FROM, xorBytes, xorWords } from "./mask.ts";
+import { copyMasked, maskKey, WORDS_FROM, xorBytes, xorWords } from "./mask.ts";
 import { type Space, spaceFor } from "./slab.ts";
 
 /** The three reserved bits RSV1, RSV2 and RSV3 (RFC 6455, section 5.2). */
@@ -136,15 +136,18 @@ export function writePayload(
   payload: Uint8Array,
   key: number | undefined,
 ): number {
-  const bytes = space.bytes;
-  const length = payload.length;
-  if (length <= COPY_BY_HAND) {
+  const { bytes } = space;
+  const { length } = payload;
+  const end = at + length;
+  if (length > COPY_BY_HAND) {
+    bytes.set(payload, at);
+    maskRange(space, at, end, key);
+  } else if (key === undefined) {
     for (let i = 0; i < length; i++) bytes[at + i] = payload[i];
   } else {
-    bytes.set(payload, at);
+    copyMasked(bytes, at, payload, key);
   }
-  maskRange(space, at, at + length, key);
-  return at + length;
+  return end;
 }
 
 /** Masks what has been written between two indices. */

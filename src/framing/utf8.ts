@@ -52,26 +52,112 @@ export class Utf8Validator {
   check(bytes: Uint8Array, from: number, to: number): number {
     let i = from;
     while (i < to) {
-      const byte = bytes[i];
-      if (this.#due > 0) {
-        if (byte < this.#low || byte > this.#high) return i;
-        this.#low = 0x80;
-        this.#high = 0xbf;
-        this.#due--;
-        this.#seen = this.#due === 0 ? 0 : this.#seen + 1;
-      } else if (byte >= 0x80) {
-        if (byte < 0xc2 || byte > 0xf4) return i;
-        this.#due = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-        this.#seen = 1;
-        if (byte === 0xe0) this.#low = 0xa0;
-        else if (byte === 0xed) this.#high = 0x9f;
-        else if (byte === 0xf0) this.#low = 0x90;
-        else if (byte === 0xf4) this.#high = 0x8f;
+      if (this.#due === 0) {
+        i = skipValid(bytes, i, to);
+        if (i === to) break;
       }
+      if (!this.#follow(bytes[i])) return i;
       i++;
     }
     return -1;
   }
+
+  /** Takes one byte. Answers whether it may stand there. */
+  #follow(byte: number): boolean {
+    if (this.#due > 0) {
+      if (byte < this.#low || byte > this.#high) return false;
+      this.#low = 0x80;
+      this.#high = 0xbf;
+      this.#due--;
+      this.#seen = this.#due === 0 ? 0 : this.#seen + 1;
+    } else if (byte >= 0x80) {
+      if (byte < 0xc2 || byte > 0xf4) return false;
+      this.#due = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+      this.#seen = 1;
+      if (byte === 0xe0) this.#low = 0xa0;
+      else if (byte === 0xed) this.#high = 0x9f;
+      else if (byte === 0xf0) this.#low = 0x90;
+      else if (byte === 0xf4) this.#high = 0x8f;
+    }
+    return true;
+  }
+}
+
+/**
+ * Where the whole code points at the beginning of a range end that are plainly
+ * right: all but a few, and those the validator looks at byte by byte.
+ */
+function skipValid(bytes: Uint8Array, from: number, to: number): number {
+  let i = from;
+  let run = 0;
+  while (i < to) {
+    const byte = bytes[i];
+    if (byte < 0x80) {
+      i++;
+      // Behind some ASCII there is more of it.
+      if (++run === RUN && to - i >= WORDS_FROM) {
+        i = skipAscii(bytes, i, to);
+        run = 0;
+      }
+      continue;
+    }
+    run = 0;
+    if (i + 3 >= to) return i;
+    const next = bytes[i + 1];
+    if ((next & 0xc0) !== 0x80) return i;
+    if (byte < 0xe0) {
+      if (byte < 0xc2) return i;
+      i += 2;
+      continue;
+    }
+    if ((bytes[i + 2] & 0xc0) !== 0x80) return i;
+    // Those with narrower bounds are E0, ED, F0 and F4.
+    if (byte < 0xf0) {
+      if (byte === 0xe0 && next < 0xa0 || byte === 0xed && next > 0x9f) {
+        return i;
+      }
+      i += 3;
+      continue;
+    }
+    if (
+      (bytes[i + 3] & 0xc0) !== 0x80 || byte > 0xf4 ||
+      byte === 0xf0 && next < 0x90 || byte === 0xf4 && next > 0x8f
+    ) return i;
+    i += 4;
+  }
+  return i;
+}
+
+/** How many bytes of ASCII promise more. */
+const RUN = 16;
+
+/** From how many bytes on a view over words pays. */
+const WORDS_FROM = 64;
+
+/** The words that a look takes at a time. */
+const AT_ONCE = 4;
+
+const NOT_ASCII = 0x8080_8080 | 0;
+
+/** Where a run of ASCII ends, or somewhat before. */
+function skipAscii(bytes: Uint8Array, from: number, to: number): number {
+  const first = from + (-(bytes.byteOffset + from) & 3);
+  const words = new Int32Array(
+    bytes.buffer,
+    bytes.byteOffset + first,
+    to - first >>> 2,
+  );
+  const last = words.length - AT_ONCE;
+  let i = 0;
+  while (i <= last) {
+    const any = words[i] | words[i + 1] | words[i + 2] | words[i + 3];
+    if ((any & NOT_ASCII) !== 0) break;
+    i += AT_ONCE;
+  }
+  if (i === 0) return from;
+  // The bytes before the first word have not been looked at yet.
+  for (let j = from; j < first; j++) if (bytes[j] >= 0x80) return j;
+  return first + 4 * i;
 }
 
 // A BOM is content. Not fatal: that costs three times as much, and a result
