@@ -437,3 +437,23 @@ Deno.test("utf8Length() is the number of bytes of a text", () => {
     assertEquals(utf8Length(text), utf8(text).length);
   }));
 });
+
+Deno.test("Utf8Validator.check() finds a byte in long ASCII wherever it stands", () => {
+  for (let alignment = 0; alignment < 8; alignment++) {
+    for (let at = 0; at < 150; at++) {
+      const bytes = new Uint8Array(alignment + 200).subarray(alignment);
+      bytes.fill(0x61);
+      bytes[at] = 0xff;
+      const validator = new Utf8Validator();
+      assertEquals(validator.check(bytes, 0, bytes.length), at);
+      // A code point there is no reason to stop, nor is one that is split.
+      bytes[at] = 0xc3;
+      bytes[at + 1] = 0xa9;
+      validator.reset();
+      assertEquals(validator.check(bytes, 0, bytes.length), -1);
+      assertEquals(validator.due, 0);
+      assertEquals(validator.check(bytes, 0, at + 1), -1);
+      assertEquals(validator.due, 1);
+    }
+  }
+});
