@@ -164,14 +164,15 @@ export function settingsOf(
   const { maxMessageBytes = MAX_MESSAGE_BYTES } = options;
   const mostOfMessage = limit("maxMessageBytes", maxMessageBytes);
   const { extensions = [] } = options;
+  const grown = Math.min(
+    Math.ceil(mostOfMessage * GROWTH) + GROWTH_BYTES,
+    Number.MAX_SAFE_INTEGER,
+  );
   const pipeline = extensions.length === 0
     ? undefined
-    : new Pipeline(extensions, claimed);
-  const {
-    maxFrameBytes = pipeline === undefined
-      ? maxMessageBytes
-      : Math.ceil(maxMessageBytes * GROWTH) + GROWTH_BYTES,
-  } = options;
+    : new Pipeline(extensions, claimed, grown);
+  const { maxFrameBytes = pipeline === undefined ? maxMessageBytes : grown } =
+    options;
   let defined = 0;
   for (let opcode = 0; opcode < 16; opcode++) {
     if (table.names[opcode] !== undefined) defined |= 1 << opcode;

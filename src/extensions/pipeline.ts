@@ -2,9 +2,14 @@
 // them in the order in which the handshake named them, what is received comes
 // back through them in the opposite order.
 
-import { RESERVED, type Reserved, reservedBits } from "../framing/frame.ts";
+import { RESERVED, reservedBits } from "../framing/frame.ts";
 import { EMPTY } from "../framing/slab.ts";
-import type { Extension, OutgoingMessage, PartPosition } from "./extension.ts";
+import {
+  type Extension,
+  ExtensionError,
+  type OutgoingMessage,
+  type PartPosition,
+} from "./extension.ts";
 
 /** The extensions of one connection, and which of them the messages go through. */
 export class Pipeline {
@@ -13,14 +18,24 @@ export class Pipeline {
   readonly #extensions: readonly Extension[];
   /** Those that decode the message that is being received, the last one first. */
   #decoders: Extension[] = [];
+  /** How many bytes each of these has made of it, but for the last one. */
+  #made: number[] = [];
   /** Those that encode the message that is being sent, in order. */
   #encoders: Extension[] = [];
 
+  readonly #limit: number;
+
   /**
    * @param claimed The reserved bits that the application claims
+   * @param limit The most bytes of a message between two extensions
    * @throws {RangeError} If two claim the same bit
    */
-  constructor(extensions: readonly Extension[], claimed: number) {
+  constructor(
+    extensions: readonly Extension[],
+    claimed: number,
+    limit: number,
+  ) {
+    this.#limit = limit;
     let taken = claimed;
     for (const { name, reserved } of extensions) {
       const bits = reservedBits(reserved);
@@ -41,11 +56,13 @@ export class Pipeline {
    */
   begin(bits: number, type: string): { decodes: boolean; stray: number } {
     this.#decoders = [];
+    this.#made = [];
     let stray = 0;
     for (const extension of this.#extensions) {
       const own = bits & reservedBits(extension.reserved);
       if (extension.begin(RESERVED[own], type)) {
         this.#decoders.unshift(extension);
+        this.#made.push(0);
       } else {
         stray |= own;
       }
@@ -58,7 +75,50 @@ export class Pipeline {
     part: Uint8Array<ArrayBuffer>,
     position: PartPosition,
   ): Iterable<Uint8Array<ArrayBuffer>> {
-    return through(this.#decoders, 0, part, position);
+    return this.#through(0, part, position);
+  }
+
+  /** What comes of a part after the decoders from `index` on. */
+  #through(
+    index: number,
+    part: Uint8Array<ArrayBuffer>,
+    position: PartPosition,
+  ): Iterable<Uint8Array<ArrayBuffer>> {
+    return index + 1 === this.#decoders.length
+      ? this.#decoders[index].decode(part, position)
+      : this.#onward(index, part, position);
+  }
+
+  /** The same where there are others after the one at `index`. */
+  *#onward(
+    index: number,
+    part: Uint8Array<ArrayBuffer>,
+    position: PartPosition,
+  ): Generator<Uint8Array<ArrayBuffer>, void, void> {
+    const { name } = this.#decoders[index];
+    const { frameEnd, messageEnd, budget } = position;
+    const within = { frameEnd: false, messageEnd: false, budget };
+    // Nobody else counts what does not come out at the end. It is still encoded,
+    // and may be longer than the message.
+    const room = this.#limit - this.#made[index];
+    const own = { frameEnd, messageEnd, budget: room };
+    for (const piece of this.#decoders[index].decode(part, own)) {
+      const left = this.#limit - this.#made[index];
+      this.#made[index] += piece.length;
+      if (piece.length <= left) {
+        yield* this.#through(index + 1, piece, within);
+        continue;
+      }
+      const { buffer, byteOffset } = piece;
+      const rest = new Uint8Array(buffer, byteOffset, left);
+      yield* this.#through(index + 1, rest, within);
+      throw new ExtensionError(
+        1009,
+        `Received a message that "${name}" decodes to more than ${this.#limit} bytes`,
+      );
+    }
+    // Which piece is the last is known only when there is none after it.
+    if (frameEnd) yield* this.#through(index + 1, EMPTY, position);
   }
 
   /** A message is about to be sent. Answers with the bits of its first frame. */
@@ -99,30 +159,4 @@ export class Pipeline {
     this.#decoders = [];
     this.#encoders = [];
   }
-}
-
-/** What comes of a part after the decoders from `index` on. */
-function through(
-  decoders: readonly Extension[],
-  index: number,
-  part: Uint8Array<ArrayBuffer>,
-  position: PartPosition,
-): Iterable<Uint8Array<ArrayBuffer>> {
-  const pieces = decoders[index].decode(part, position);
-  return index + 1 === decoders.length
-    ? pieces
-    : onward(decoders, index + 1, pieces, position);
-}
-
-function* onward(
-  decoders: readonly Extension[],
-  index: number,
-  pieces: Iterable<Uint8Array<ArrayBuffer>>,
-  position: PartPosition,
-): Generator<Uint8Array<ArrayBuffer>, void, void> {
-  const { budget } = position;
-  const within = { frameEnd: false, messageEnd: false, budget };
-  for (const piece of pieces) yield* through(decoders, index, piece, within);
-  // Which piece is the last is known only when there is none after it.
-  if (position.frameEnd) yield* through(decoders, index, EMPTY, position);
 }

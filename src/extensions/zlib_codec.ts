@@ -51,7 +51,7 @@ const DEFLATE_WITH_FROM = 3072;
 const DEFLATE_WITHOUT_FROM = 262_144;
 
 /** Whether this runtime's `deflateRawSync` honours `dictionary`. */
-const dictionaryWorks = ((): boolean => {
+const dictionaryWorks: boolean = (() => {
   const words = Uint8Array.from({ length: 64 }, (_, i) => i * 3);
   return deflateRawSync(words, { dictionary: words }).length < 32;
 })();
@@ -118,7 +118,11 @@ export class ZlibDeflater implements Deflater {
   readonly #dictionary: boolean;
   #isFresh = true;
 
-  constructor(settings: DeflateSettings, dictionary = dictionaryWorks) {
+  /** Creates one. Throws a RangeError where a setting is out of range. */
+  constructor(
+    settings: DeflateSettings,
+    dictionary: boolean = dictionaryWorks,
+  ) {
     this.#portable = new PakoDeflater(settings);
     this.#settings = settings;
     this.#past = new Past(1 << settings.windowBits);
@@ -196,6 +200,7 @@ export class ZlibInflater implements Inflater {
   readonly #past = new Past(WINDOW_BYTES);
   #withinMessage = false;
 
+  /** Creates one. Throws a RangeError where a setting is out of range. */
   constructor(settings: InflateSettings) {
     this.#portable = new PakoInflater(settings);
   }

@@ -83,7 +83,7 @@ export function drain(ws: AnyConnection): Seen[] {
   const seen: Seen[] = [];
   for (const event of ws.events()) {
     const made: Seen = event;
-    if ("rule" in made) seen.push({ ...made, message: "" });
+    if ("rule" in made) seen.push(failure(made.rule, made.code));
     else if (typeof made.message === "string") seen.push({ ...made });
     else seen.push({ ...made, message: made.message.slice() });
   }

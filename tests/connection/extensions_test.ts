@@ -1,0 +1,1046 @@
+// A connection with extensions: who sees which message, what an extension that
+// fails does to it, limits behind it, and that it makes no difference how the
+// bytes were cut.
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import {
+  type AnyConnection,
+  Connection,
+} from "../../src/connection/connection.ts";
+import type { FailEvent, SendData } from "../../src/connection/event.ts";
+import { type Delivery, settingsOf } from "../../src/connection/options.ts";
+import { LocalProtocolError } from "../../src/errors.ts";
+import {
+  type DeflateCodec,
+  pakoCodec,
+} from "../../src/extensions/deflate_codec.ts";
+import {
+  type Extension,
+  ExtensionError,
+  type PartPosition,
+} from "../../src/extensions/extension.ts";
+import { permessageDeflate } from "../../src/extensions/permessage_deflate.ts";
+import { zlibCodec } from "../../src/extensions/zlib_codec.ts";
+import type { FrameInit, Reserved } from "../../src/framing/frame.ts";
+import { Information } from "../../src/information.ts";
+import { concat, hex, payloadOf, toHex, utf8 } from "../helpers/bytes.ts";
+import { sameHoweverCut } from "../helpers/cuts.ts";
+import {
+  drain,
+  event,
+  failure,
+  head,
+  joinParts,
+  type Options,
+  received,
+  ROLES,
+  type Seen,
+  wire,
+} from "../helpers/events.ts";
+import { Twice, Xor } from "../helpers/extensions.ts";
+
+const DELIVERIES: readonly Delivery[] = ["message", "frame", "chunk"];
+
+const CODECS: readonly (readonly [name: string, codec: DeflateCodec])[] = [
+  ["pakoCodec", pakoCodec],
+  ["zlibCodec", zlibCodec],
+];
+
+const RSV1: Reserved = [1, 0, 0];
+const RSV2: Reserved = [0, 1, 0];
+
+/** permessage-deflate without parameters; both sides are alike then. */
+function deflated(codec: DeflateCodec = pakoCodec): Extension {
+  return permessageDeflate({ codec, threshold: 0 }).accept([]);
+}
+
+/** An extension that is asked of all messages, and does as it is told. */
+function extension(does: Partial<Extension> = {}): Extension {
+  return {
+    name: "toy",
+    parameters: [],
+    reserved: RSV1,
+    begin: () => true,
+    decode: (part) => [part],
+    beginEncoding: () => RSV1,
+    encode: (part) => part,
+    close: () => {},
+    ...does,
+  };
+}
+
+/** What some bytes give, the same however they are cut. */
+function eventsOf(
+  role: "client" | "server",
+  options: () => Options,
+  bytes: Uint8Array,
+  count?: number,
+): Seen[] {
+  const isChunk = options().delivery === "chunk";
+  return sameHoweverCut(bytes, (feed) => {
+    const ws = new Connection(role, options());
+    const seen: Seen[] = [];
+    feed((chunk) => {
+      ws.recv(chunk);
+      seen.push(...drain(ws));
+    });
+    return isChunk ? joinParts(seen) : seen;
+  }, count);
+}
+
+/** The failure that some bytes end with. */
+function failureOf(ws: AnyConnection, bytes: Uint8Array): FailEvent {
+  ws.recv(bytes);
+  for (const event of ws.events()) {
+    if (event.type === "fail" && "rule" in event) return event;
+  }
+  throw new Error("Nothing failed");
+}
+
+/** A message in frames of some bytes, compressed over all of them. */
+function compressed(
+  opcode: number,
+  message: Uint8Array,
+  size = Infinity,
+  codec = pakoCodec,
+): FrameInit[] {
+  const settings = { windowBits: 15, level: 6, memLevel: 8 };
+  const bytes = codec.deflater(settings).compress(message).slice(0, -4);
+  return inFrames(opcode, bytes, size, RSV1);
+}
+
+function inFrames(
+  opcode: number,
+  bytes: Uint8Array<ArrayBuffer>,
+  size: number,
+  reserved: Reserved,
+): FrameInit[] {
+  const frames: FrameInit[] = [];
+  for (let at = 0; at === 0 || at < bytes.length; at += size) {
+    frames.push({
+      opcode: at === 0 ? opcode : 0,
+      fin: at + size >= bytes.length,
+      reserved: at === 0 ? reserved : [0, 0, 0],
+      payload: bytes.slice(at, Math.min(at + size, bytes.length)),
+    });
+  }
+  return frames;
+}
+
+const PING: FrameInit = { opcode: 9, payload: utf8("p") };
+const PINGED = event("ping", utf8("p"));
+
+function withPings(frames: readonly FrameInit[]): FrameInit[] {
+  return frames.flatMap((frame, i) => i === 0 ? [frame] : [PING, frame]);
+}
+
+Deno.test("settingsOf() limits frames to 1.25 times the message and 1 KiB where extensions are", () => {
+  const limits = (options: Options) => {
+    const { rules, maxMessageBytes } = settingsOf("client", {
+      ...options,
+      extensions: [new Twice()],
+    });
+    return [maxMessageBytes, rules.maxFrameBytes, rules.maxMessageBytes];
+  };
+  assertEquals(limits({}), [16_777_216, 20_972_544, Infinity]);
+  assertEquals(limits({ maxMessageBytes: 0 }), [0, 1024, Infinity]);
+  assertEquals(limits({ maxMessageBytes: 3 }), [3, 1028, Infinity]);
+  const most = Number.MAX_SAFE_INTEGER;
+  for (const maxMessageBytes of [Infinity, most, most - 1]) {
+    assertEquals(limits({ maxMessageBytes })[1], most);
+  }
+  assertEquals(limits({ maxFrameBytes: 7 }), [16_777_216, 7, Infinity]);
+  assertEquals(
+    settingsOf("client", { extensions: [] }).rules.maxFrameBytes,
+    16_777_216,
+  );
+});
+
+Deno.test("new Connection() throws a RangeError where a bit is claimed twice", () => {
+  const extensions = [new Xor(1)];
+  for (const role of ROLES) {
+    for (const reserved of [[0, 1, 0], [0, 0, 1], [1, 1, 1]] as const) {
+      assertThrows(
+        () => new Connection(role, { extensions, reserved }),
+        RangeError,
+        'Cannot use the extension "xor"',
+      );
+    }
+    assertThrows(
+      () => new Connection(role, { extensions: [new Xor(1), new Xor(2)] }),
+      RangeError,
+    );
+    assertThrows(
+      () => new Connection(role, { extensions: [deflated(), deflated()] }),
+      RangeError,
+      'Cannot use the extension "permessage-deflate"',
+    );
+    new Connection(role, { extensions, reserved: [1, 0, 0] });
+    new Connection(role, {
+      extensions: [new Twice(), new Xor(1), new Twice(), deflated()],
+    });
+  }
+});
+
+for (const role of ROLES) {
+  Deno.test(`a ${role} with extensions has bits of its own beside them`, () => {
+    const ws = new Connection(role, {
+      extensions: [new Xor(1)],
+      reserved: [1, 0, 0],
+      random: () => undefined,
+    });
+    const bytes = wire(
+      role,
+      { opcode: 1, reserved: [1, 1, 0], fin: false, payload: utf8("a") },
+      { opcode: 0, reserved: RSV1, payload: utf8("b") },
+      { opcode: 9, reserved: RSV1 },
+    );
+    // What the application's bit says of a text, only it knows.
+    assertEquals(received(ws, bytes), [
+      event("text", utf8("`c"), { reserved: RSV1 }),
+      event("ping", utf8(""), { reserved: RSV1 }),
+    ]);
+    const sent = ws.send({ type: "text", message: "a", reserved: RSV1 });
+    assertEquals([sent[0], sent.at(-1)], [0xe1, 0x60]);
+  });
+
+  Deno.test(`send() of a ${role} throws a LocalProtocolError where a bit is an extension's`, () => {
+    const ws = new Connection(role, { extensions: [new Xor(1)] });
+    for (const reserved of [RSV2, [0, 0, 1], [0, 1, 1]] as Reserved[]) { // of 0 and 1
+      assertThrows(
+        () => ws.send({ type: "text", message: "a", reserved }),
+        LocalProtocolError,
+        `Cannot send the reserved bits [${reserved}]`,
+      );
+    }
+  });
+
+  Deno.test(`send() of a ${role} takes \`compress\` for nothing where nobody listens`, () => {
+    const random = () => undefined;
+    for (const extensions of [[], [new Xor(0)]]) {
+      const ws = new Connection(role, { random, extensions });
+      const plain = ws.send({ type: "text", message: "aaaaaaaaaaaa" });
+      for (const compress of [true, false]) {
+        assertEquals(
+          ws.send({ type: "text", message: "aaaaaaaaaaaa", compress }),
+          plain,
+        );
+      }
+      ws.send({ type: "ping", message: "a", compress: true });
+      ws.send({ type: "close", compress: true });
+    }
+  });
+
+  Deno.test(`a ${role} sends through its extensions in order, and receives in the opposite one`, () => {
+    // (a, a) XOR 1, against (a XOR 1, a XOR 1): the same; so the order is seen
+    // with a third that adds a byte in front.
+    const mark = extension({
+      begin: (reserved) => reserved[0] === 1,
+      decode: (part, { frameEnd }) => {
+        if (part.length > 0) assertEquals(part[0], 0x7e);
+        return part.length > 0 ? [part.slice(1)] : frameEnd ? [] : [part];
+      },
+      encode: (part) => concat(utf8("~"), part),
+    });
+    const ends = () => [new Twice(), mark, new Xor(1)];
+    const ws = new Connection(role, {
+      extensions: ends(),
+      random: () => undefined,
+    });
+    const bytes = ws.send({ type: "text", message: "ab" });
+    // "aabb", "~aabb", XOR 1
+    assertEquals(bytes[0], 0xe1);
+    assertEquals(toHex(bytes.slice(-5)), "7f 60 60 63 63");
+    const peer = new Connection(role, { extensions: ends() });
+    const frame: FrameInit = {
+      opcode: 1,
+      reserved: [1, 1, 0],
+      payload: hex("7f 60 60 63 63"),
+    };
+    assertEquals(received(peer, wire(role, frame)), [event("text", "ab")]);
+  });
+
+  for (const delivery of DELIVERIES) {
+    const options = (...extensions: Extension[]): Options => ({
+      delivery,
+      extensions,
+      opcodes: { own: 3 },
+    });
+
+    Deno.test(`a ${role} decodes what is an extension's and nothing else, by ${delivery}`, () => {
+      const bytes = wire(
+        role,
+        // "Hi" and "Ho" with each character XOR 1
+        { opcode: 1, reserved: RSV2, payload: utf8("Ih") },
+        { opcode: 2, reserved: [0, 1, 1], payload: utf8("In") },
+        { opcode: 1, payload: utf8("plain") },
+        { opcode: 3, reserved: RSV2, payload: utf8("") },
+        { opcode: 9, payload: utf8("p") },
+        { opcode: 2, payload: utf8("") },
+      );
+      assertEquals(eventsOf(role, () => options(new Xor(1)), bytes), [
+        event("text", "Hi"),
+        event("binary", utf8("Ho")),
+        event("text", "plain"),
+        event("own", utf8("")),
+        PINGED,
+        event("binary", utf8("")),
+      ]);
+    });
+
+    Deno.test(`a ${role} decodes fragments with control frames between, by ${delivery}`, () => {
+      const bytes = wire(
+        role,
+        { opcode: 1, fin: false, reserved: RSV2, payload: utf8("HHhh!") },
+        PING,
+        { opcode: 0, fin: false, payload: utf8("!") },
+        PING,
+        { opcode: 0, fin: false, payload: utf8("") },
+        { opcode: 0, payload: utf8("!!??") },
+        { opcode: 1, payload: utf8("aabb") },
+      );
+      const goesOn = (text: string, fin: boolean) =>
+        event("continue", text, { fin, of: "text" });
+      const seen = eventsOf(
+        role,
+        () => options(new Twice(), new Xor(0)),
+        bytes,
+      );
+      const begins = event("text", "Hh", { fin: false });
+      assertEquals(seen, [
+        ...{
+          message: [PINGED, PINGED, event("text", "Hh!!?")],
+          frame: [
+            begins,
+            PINGED,
+            goesOn("!", false),
+            PINGED,
+            goesOn("", false),
+            goesOn("!?", true),
+          ],
+          chunk: [
+            begins,
+            PINGED,
+            goesOn("!", false),
+            PINGED,
+            goesOn("!?", true),
+          ],
+        }[delivery],
+        event("text", "ab"),
+      ]);
+    });
+
+    Deno.test(`a ${role} tells the extension where each part stands, by ${delivery}`, () => {
+      const twice = new Twice();
+      const ws = new Connection(role, {
+        ...options(twice),
+        maxMessageBytes: 100,
+      });
+      const bytes = wire(
+        role,
+        { opcode: 2, fin: false, payload: utf8("aabb") },
+        { opcode: 0, payload: utf8("c") },
+      );
+      const cut = bytes.length - (role === "server" ? 9 : 5);
+      received(ws, bytes.slice(0, cut), bytes.slice(cut));
+      const at = (frameEnd: boolean, messageEnd: boolean, budget: number) => ({
+        frameEnd,
+        messageEnd,
+        budget,
+      });
+      assertEquals(twice.positions, [
+        at(false, false, 100),
+        at(true, false, 99),
+        at(true, true, 98),
+      ]);
+    });
+
+    Deno.test(`a ${role} judges text behind the extension, by ${delivery}`, () => {
+      const good = hex("f0 9f 98 80");
+      const doubled = (bytes: Uint8Array<ArrayBuffer>) =>
+        new Uint8Array(Array.from(bytes, (byte) => [byte, byte]).flat());
+      const frames = wire(
+        role,
+        { opcode: 1, fin: false, payload: doubled(good.slice(0, 2)) },
+        { opcode: 0, payload: doubled(good.slice(2)) },
+      );
+      const seen = eventsOf(role, () => options(new Twice()), frames);
+      assertEquals(
+        seen,
+        delivery === "frame"
+          ? [
+            event("text", "", { fin: false }),
+            event("continue", "😀", { of: "text" }),
+          ]
+          : [event("text", "😀")],
+      );
+      for (const wrong of ["61 ff 62", "61 c3"]) {
+        assertEquals(
+          eventsOf(
+            role,
+            () => options(new Twice()),
+            wire(role, { opcode: 1, payload: doubled(hex(wrong)) }),
+          ),
+          [
+            ...delivery === "chunk" ? [event("text", "a", { fin: false })] : [],
+            failure("utf-8", 1007),
+          ],
+        );
+      }
+    });
+
+    for (const [name, codec] of CODECS) {
+      Deno.test(`a ${role} inflates however the bytes are cut, by ${delivery} with ${name}`, () => {
+        const text = "So say we all. ".repeat(90) + "ÄÖÜ😀";
+        const bytes = wire(
+          role,
+          ...withPings(compressed(1, utf8(text), 9, codec)),
+          ...compressed(2, payloadOf(3000), 1000, codec),
+          { opcode: 1, payload: utf8("plain") },
+          // 7.2.3.4: a final block; 7.2.3.6: nothing
+          {
+            opcode: 2,
+            reserved: RSV1,
+            payload: hex("f3 48 cd c9 c9 07 00 00"),
+          },
+          { opcode: 1, reserved: RSV1, payload: hex("00") },
+          {
+            opcode: 1,
+            fin: false,
+            reserved: RSV1,
+            payload: hex(""),
+          },
+          { opcode: 0, payload: hex("00") },
+          { opcode: 8 },
+        );
+        const seen = eventsOf(role, () => options(deflated(codec)), bytes, 20);
+        if (delivery === "message") {
+          assertEquals(seen.filter((one) => one.type !== "ping"), [
+            event("text", text),
+            event("binary", payloadOf(3000)),
+            event("text", "plain"),
+            event("binary", utf8("Hello")),
+            event("text", ""),
+            event("text", ""),
+            event("close", ""),
+          ]);
+        }
+        const said = seen.filter((one) => one.type !== "ping")
+          .map(({ message }) =>
+            typeof message === "string" ? utf8(message) : message
+          );
+        assertEquals(
+          concat(...said),
+          concat(
+            utf8(text),
+            payloadOf(3000),
+            utf8("plain"),
+            utf8("Hello"),
+          ),
+        );
+        assertEquals(seen.at(-1), event("close", ""));
+      });
+
+      Deno.test(`a ${role} fails with 1007 at corrupt data however it is cut, by ${delivery} with ${name}`, () => {
+        const good = concat(...compressed(2, payloadOf(2000)).map(payload));
+        for (
+          const [payload, before] of [
+            [hex("f2 48 cd c9 c9 07 ff 00 00"), utf8("Hello")],
+            // a block of a type that is not, at once and after others
+            [hex("07"), utf8("")],
+            [hex("f2 48 cd c9 c9 07 00 00 00 ff ff 06"), utf8("Hello")],
+            // a stored block whose length does not match
+            [hex("00 05 00 00 00 48"), utf8("")],
+            // it ends within a block, to which the tail belongs then
+            [hex("f2 48 cd c9"), utf8("Helh")],
+            [hex("00 05 00 fa ff 48 65"), hex("48 65 00 00 ff")],
+            [hex(""), utf8("")],
+            [concat(good, hex("06")), payloadOf(2000)],
+          ] as const
+        ) {
+          const whole = wire(
+            role,
+            ...inFrames(2, payload, Infinity, RSV1),
+            { opcode: 1, payload: utf8("never") },
+          );
+          const parts = wire(role, ...inFrames(2, payload, 3, RSV1));
+          for (const bytes of [whole, parts]) {
+            // What came before is the same, however it is cut.
+            const seen = eventsOf(
+              role,
+              () => options(deflated(codec)),
+              bytes,
+              20,
+            );
+            assertEquals(seen.at(-1), failure("extension", 1007));
+            if (delivery === "message" || before.length === 0) {
+              if (delivery !== "frame") assertEquals(seen.length, 1);
+            } else if (delivery === "chunk") {
+              assertEquals(seen.slice(0, -1), [
+                event("binary", before, { fin: false }),
+              ]);
+            }
+          }
+        }
+      });
+
+      Deno.test(`a ${role} fails for what is wrong first, by ${delivery} with ${name}`, () => {
+        // "a", a byte that is no UTF-8 and "b" in a stored block, then no block.
+        const bytes = wire(role, {
+          opcode: 1,
+          reserved: RSV1,
+          payload: hex("00 03 00 fc ff 61 ff 62 06"),
+        });
+        const seen = (maxMessageBytes: number) =>
+          eventsOf(
+            role,
+            () => ({ ...options(deflated(codec)), maxMessageBytes }),
+            bytes,
+          );
+        const a = delivery === "chunk"
+          ? [event("text", "a", { fin: false })]
+          : [];
+        for (const limit of [2, 3, 4, Infinity]) {
+          assertEquals(seen(limit), [...a, failure("utf-8", 1007)]);
+        }
+        assertEquals(seen(1), [...a, failure("message-limit", 1009)]);
+      });
+    }
+  }
+
+  Deno.test(`a ${role} fails with 1002 where a bit's extension does not want the message`, () => {
+    const seen = (...frames: FrameInit[]) =>
+      eventsOf(
+        role,
+        () => ({ extensions: [new Xor(1)] }),
+        wire(role, ...frames),
+      );
+    // Xor wants RSV2 set.
+    assertEquals(seen({ opcode: 1, reserved: [0, 0, 1] }), [
+      failure("reserved-bits", 1002),
+    ]);
+    assertEquals(seen({ opcode: 1, reserved: [1, 1, 0] }), [
+      failure("reserved-bits", 1002),
+    ]);
+    const { message } = failureOf(
+      new Connection(role, { extensions: [new Xor(1)] }),
+      wire(role, { opcode: 1, reserved: [0, 0, 1] }),
+    );
+    assert(message.includes("RSV3"), message);
+  });
+
+  Deno.test(`a ${role} fails with 1002 where an extension's bit is not in a first frame of data`, () => {
+    for (
+      const [make, reserved] of [
+        [deflated, RSV1],
+        [() => new Xor(1), RSV2],
+        [() => new Xor(1), [0, 0, 1]],
+      ] as const
+    ) {
+      const options = () => ({ extensions: [make()] });
+      for (const opcode of [8, 9, 10]) {
+        assertEquals(
+          eventsOf(role, options, wire(role, { opcode, reserved })),
+          [failure("reserved-bits", 1002)],
+        );
+      }
+      for (const first of [reserved, undefined]) {
+        assertEquals(
+          eventsOf(
+            role,
+            options,
+            wire(
+              role,
+              { opcode: 2, fin: false, reserved: first },
+              { opcode: 0, reserved },
+            ),
+          ),
+          [failure("reserved-bits", 1002)],
+        );
+      }
+    }
+  });
+
+  Deno.test(`a ${role} fails with what an ExtensionError says, wherever it is thrown`, () => {
+    for (const [where, does] of waysToThrow) {
+      for (const code of [1002, 1007, 1008, 1009, 3000, 4999]) {
+        const error = new ExtensionError(code, "This is why");
+        const ws = new Connection(role, { extensions: [does(error)] });
+        const failed = failureOf(
+          ws,
+          wire(role, { opcode: 2, reserved: RSV1, payload: utf8("abc") }),
+        );
+        assertEquals(
+          [failed.rule, failed.code, failed.message],
+          ["extension", code, "This is why"],
+          where,
+        );
+        assertStrictEquals(failed.cause, error);
+        assertStrictEquals(ws.summary?.failure?.cause, error);
+        assertEquals(ws.nextEvent(), Information.CONNECTION_CLOSED);
+        const reply = ws.reply(failed);
+        assertEquals(reply.length, role === "client" ? 19 : 15);
+        assertEquals(ws.state, "closed");
+      }
+    }
+  });
+
+  Deno.test(`a ${role} fails with 1011 at all else that is thrown, and says nothing of it`, () => {
+    for (const [where, does] of waysToThrow) {
+      for (
+        const error of [
+          new Error("secret"),
+          new RangeError("secret"),
+          "secret",
+          undefined,
+          null,
+          // These codes may not be on the wire.
+          ...[1004, 1005, 1006, 1015, 999, 0, 5000, NaN, 1007.5].map((code) =>
+            new ExtensionError(code, "secret")
+          ),
+        ]
+      ) {
+        const ws = new Connection(role, { extensions: [does(error)] });
+        const failed = failureOf(
+          ws,
+          wire(role, { opcode: 2, reserved: RSV1, payload: utf8("abc") }),
+        );
+        assertEquals(
+          [failed.rule, failed.code, failed.message],
+          ["extension", 1011, "An extension has failed"],
+          where,
+        );
+        assertStrictEquals(failed.cause, error);
+      }
+    }
+  });
+
+  Deno.test(`a ${role} gives what came before an extension threw, by chunk alone`, () => {
+    const error = new ExtensionError(1008, "No more");
+    const does = extension({
+      *decode(part) {
+        for (const byte of part) {
+          if (byte === 0x78) throw error;
+          yield Uint8Array.of(byte);
+        }
+      },
+    });
+    const bytes = wire(role, {
+      opcode: 1,
+      reserved: RSV1,
+      payload: utf8("abxc"),
+    });
+    for (const delivery of DELIVERIES) {
+      assertEquals(
+        eventsOf(role, () => ({ delivery, extensions: [does] }), bytes),
+        [
+          ...delivery === "chunk" ? [event("text", "ab", { fin: false })] : [],
+          failure("extension", 1008),
+        ],
+      );
+    }
+  });
+
+  Deno.test(`a ${role} takes what comes first: wrong text, or an extension that throws`, () => {
+    const does = () =>
+      extension({
+        *decode(part) {
+          yield part.slice();
+          throw new ExtensionError(1008, "No more");
+        },
+      });
+    for (
+      const [payload, seen] of [
+        ["61 ff", failure("utf-8", 1007)],
+        ["61 62", failure("extension", 1008)],
+      ] as const
+    ) {
+      const ws = new Connection(role, { extensions: [does()] });
+      const frame = { opcode: 1, reserved: RSV1, payload: hex(payload) };
+      assertEquals(received(ws, wire(role, frame)), [seen]);
+    }
+  });
+
+  Deno.test(`a ${role} begins with the next frame only when a part is at its end`, () => {
+    const log: string[] = [];
+    const ws = new Connection(role, {
+      delivery: "chunk",
+      extensions: [extension({
+        begin: () => {
+          log.push("begin");
+          return true;
+        },
+        *decode(part: Uint8Array) {
+          for (const byte of part) {
+            log.push(String.fromCharCode(byte));
+            yield Uint8Array.of(byte);
+          }
+        },
+      })],
+    });
+    const frame = { opcode: 1, reserved: RSV1, payload: utf8("abc") };
+    ws.recv(wire(role, frame, frame));
+    assertEquals(log, []);
+    ws.nextEvent();
+    assertEquals(log, ["begin", "a", "b"]); // one ahead
+    ws.nextEvent();
+    ws.nextEvent();
+    assertEquals(log, ["begin", "a", "b", "c"]);
+    ws.nextEvent();
+    assertEquals(log.slice(4), ["begin", "a", "b"]);
+  });
+
+  Deno.test(`send() of a ${role} throws what an extension throws, and nothing was sent`, () => {
+    for (const name of ["beginEncoding", "encode"] as const) {
+      let isBroken = true;
+      const error = new Error("Out of order");
+      const ws = new Connection(role, {
+        random: () => undefined,
+        extensions: [extension({
+          [name]: (part: Uint8Array) => {
+            if (isBroken) throw error;
+            return name === "encode" ? part : RSV1;
+          },
+        })],
+      });
+      const text: SendData = { type: "text", message: "a" };
+      for (
+        const data of [
+          text,
+          { ...text, fin: false },
+          [{ type: "ping" }, text, { type: "close" }],
+        ] as (SendData | SendData[])[] // names of the standard
+      ) {
+        const thrown = assertThrows(() => ws.send(data), Error);
+        assertStrictEquals(thrown, error);
+        assertEquals(ws.state, "open");
+      }
+      // No message has begun.
+      assertThrows(() => ws.send({ type: "continue" }), LocalProtocolError);
+      isBroken = false;
+      assertEquals(ws.send(text)[0], 0xc1);
+    }
+  });
+
+  Deno.test(`a ${role} closes its extensions once, whatever reading ends with`, () => {
+    const close = wire(role, { opcode: 8 });
+    const ends: Record<string, (ws: AnyConnection) => void> = {
+      "the peer's close": (ws) => received(ws, close, null),
+      "our close and the peer's": (ws) => {
+        ws.send({ type: "close" });
+        received(ws, close, null);
+      },
+      "the end of the stream": (ws) => received(ws, null, null),
+      "our close and the end of the stream": (ws) => {
+        ws.send({ type: "close" });
+        received(ws, null);
+      },
+      "a broken rule": (ws) => received(ws, head(role, 0x83, 0), close, null),
+      "a message over the limit": (ws) =>
+        received(
+          ws,
+          wire(role, { opcode: 2, reserved: RSV2, payload: payloadOf(11) }),
+          null,
+        ),
+      "wrong text": (ws) =>
+        received(ws, wire(role, { opcode: 1, payload: hex("ff") }), null),
+      "a bit that nobody wants": (ws) =>
+        received(ws, wire(role, { opcode: 1, reserved: [0, 0, 1] }), null),
+    };
+    for (const [name, end] of Object.entries(ends)) {
+      const both = [new Xor(1), new Twice()];
+      const ws: AnyConnection = new Connection(role, {
+        extensions: both,
+        maxMessageBytes: 10,
+      });
+      received(ws, wire(role, { opcode: 1, reserved: RSV2, fin: false }));
+      ws.send({ type: "text", message: "a", fin: false });
+      assertEquals(both.map(({ closed }) => closed), [0, 0], name);
+      if (name === "wrong text" || name.startsWith("a ")) {
+        received(ws, wire(role, { opcode: 0 }));
+      }
+      end(ws);
+      assertEquals(both.map(({ closed }) => closed), [1, 1], name);
+      assertEquals(ws.nextEvent(), Information.CONNECTION_CLOSED);
+      assertEquals(both.map(({ closed }) => closed), [1, 1], name);
+    }
+  });
+
+  Deno.test(`a ${role} that was closed by us alone still decodes`, () => {
+    const ws = new Connection(role, { extensions: [deflated()] });
+    ws.send({ type: "close" });
+    const hello = hex("f2 48 cd c9 c9 07 00");
+    assertEquals(
+      received(ws, wire(role, { opcode: 1, reserved: RSV1, payload: hello })),
+      [event("text", "Hello")],
+    );
+  });
+}
+
+function payload(frame: FrameInit): Uint8Array {
+  return frame.payload ?? new Uint8Array();
+}
+
+/** The places at which an extension may throw while it receives. */
+const waysToThrow: readonly (readonly [
+  where: string,
+  does: (error: unknown) => Extension,
+])[] = [
+  ["begin", (error) =>
+    extension({
+      begin() {
+        throw error;
+      },
+    })],
+  ["decode", (error) =>
+    extension({
+      decode() {
+        throw error;
+      },
+    })],
+  ["the iterator", (error) =>
+    extension({
+      decode: () => ({
+        [Symbol.iterator]() {
+          throw error;
+        },
+      }),
+    })],
+  ["the first piece", (error) =>
+    extension({
+      // deno-lint-ignore require-yield
+      *decode() {
+        throw error;
+      },
+    })],
+  ["between two pieces", (error) =>
+    extension({
+      *decode(part) {
+        yield part.slice();
+        throw error;
+      },
+    })],
+];
+
+// The limits of what comes out behind an extension.
+
+const LIMIT = 100;
+
+/** What a connection makes of a message, and how many bytes of it it gave. */
+function judged(seen: readonly Seen[]): { given: number; code?: number } {
+  let given = 0;
+  for (const one of seen) {
+    if ("rule" in one) return { given, code: one.code };
+    if (one.type !== "ping") given += one.message.length;
+  }
+  return { given };
+}
+
+for (const role of ROLES) {
+  for (const delivery of DELIVERIES) {
+    const kinds: Record<
+      string,
+      [
+        () => Extension,
+        (message: Uint8Array<ArrayBuffer>, size: number) => FrameInit[],
+      ]
+    > = {
+      "deflated bytes that repeat": [
+        deflated,
+        (message, size) => compressed(2, message.fill(0x61), size),
+      ],
+      "deflated bytes that do not": [
+        deflated,
+        (message, size) => compressed(2, message, size),
+      ],
+      "bytes deflated by parts": [
+        () => deflated(zlibCodec),
+        (message, size) => {
+          const ws = new Connection("server", { extensions: [deflated()] });
+          const peer = new Connection("client", {
+            delivery: "frame",
+            reserved: RSV1,
+          });
+          for (let at = 0; at < message.length; at += size) {
+            const fin = at + size >= message.length;
+            peer.recv(ws.send({
+              type: at === 0 ? "binary" : "continue",
+              message: message.slice(at, at + size),
+              fin,
+            }));
+          }
+          return drain(peer).map((one, i) => ({
+            opcode: i === 0 ? 2 : 0,
+            fin: !("rule" in one) && one.fin,
+            reserved: i === 0 ? RSV1 : [0, 0, 0],
+            payload: one.message as Uint8Array<ArrayBuffer>, // of a binary message
+          }));
+        },
+      ],
+      "bytes of the same length": [
+        () => new Xor(1),
+        (message, size) => inFrames(2, message, size, RSV2),
+      ],
+      "plain bytes beside an extension": [
+        deflated,
+        (message, size) => inFrames(2, message, size, [0, 0, 0]),
+      ],
+    };
+    for (const [name, [make, frames]] of Object.entries(kinds)) {
+      Deno.test(`a ${role} limits ${name} to the byte, by ${delivery}`, () => {
+        for (const size of [Infinity, 30, 7, 1]) {
+          for (const over of [-1, 0, 1, 2]) {
+            const message = payloadOf(LIMIT + over);
+            const all = withPings(frames(message, size));
+            const options = () => ({
+              delivery,
+              extensions: [make()],
+              maxMessageBytes: LIMIT,
+            });
+            // The message before it and the one behind it count for themselves.
+            const before = inFrames(2, payloadOf(60), Infinity, [0, 0, 0]);
+            const bytes = wire(role, ...before, ...all, ...before);
+            const seen = eventsOf(role, options, bytes, 5);
+            const { given, code } = judged(seen);
+            const where = `${size} ${over}`;
+            if (over <= 0) {
+              assertEquals(
+                [given, code],
+                [120 + LIMIT + over, undefined],
+                where,
+              );
+            } else {
+              assertEquals(code, 1009, where);
+              assertEquals(seen.at(-1), failure("message-limit", 1009));
+              const most = name.startsWith("plain") ? 1 : 0;
+              if (delivery === "chunk" && most === 0) {
+                assertEquals(given, 60 + LIMIT, where);
+              } else {
+                assert(given >= 60 && given <= 60 + LIMIT, where);
+              }
+            }
+          }
+        }
+      });
+    }
+  }
+
+  Deno.test(`a ${role} says what the limit is`, () => {
+    const ws = new Connection(role, {
+      extensions: [new Xor(1)],
+      maxMessageBytes: 10,
+    });
+    const { message } = failureOf(
+      ws,
+      wire(role, { opcode: 2, reserved: RSV2, payload: payloadOf(11) }),
+    );
+    assertEquals(
+      message,
+      "Received a message that decodes to more than 10 bytes",
+    );
+    const plain = failureOf(
+      new Connection(role, {
+        extensions: [new Xor(1)],
+        maxMessageBytes: 10,
+      }),
+      wire(role, { opcode: 2, payload: payloadOf(11) }),
+    );
+    assertEquals(
+      [plain.rule, plain.code],
+      ["message-limit", 1009],
+    );
+    assert(plain.message.includes("the limit is 10"), plain.message);
+  });
+
+  Deno.test(`a ${role} limits what is between two extensions`, () => {
+    // Twice halves what is inflated: nothing is lost and nothing is let through.
+    const options = { maxMessageBytes: 4096 };
+    const ends = () => [new Twice(), deflated()];
+    for (const [length, good] of [[6000, true], [6144, true], [6146, false]]) {
+      const frames = compressed(2, new Uint8Array(Number(length)), 5);
+      const bytes = wire(role, ...frames);
+      const seen = eventsOf(
+        role,
+        () => ({ ...options, extensions: ends() }),
+        bytes,
+        3,
+      );
+      assertEquals(
+        seen,
+        good
+          ? [event("binary", new Uint8Array(Number(length) / 2))]
+          : [failure("extension", 1009)],
+      );
+    }
+  });
+
+  Deno.test(`a ${role} leaves a part as soon as the message is over the limit`, () => {
+    let made = 0;
+    let isLeft = false;
+    const positions: PartPosition[] = [];
+    const ws = new Connection(role, {
+      maxMessageBytes: 10,
+      extensions: [extension({
+        *decode(_, position) {
+          positions.push(position);
+          try {
+            for (;;) {
+              made++;
+              yield new Uint8Array(4);
+            }
+          } finally {
+            isLeft = true;
+          }
+        },
+      })],
+    });
+    const seen = received(
+      ws,
+      wire(role, { opcode: 2, reserved: RSV1 }),
+    );
+    assertEquals(seen, [failure("message-limit", 1009)]);
+    assertEquals([made, isLeft], [3, true]);
+    assertEquals(positions[0].budget, 10);
+  });
+
+  Deno.test(`a ${role} limits frames as they are on the wire`, () => {
+    const ws = new Connection(role, {
+      extensions: [deflated()],
+      maxMessageBytes: 1000,
+    });
+    assertEquals(received(ws, head(role, 0xc2, 0x7e, 0x08, 0xe2)), []);
+    const over = new Connection(role, {
+      extensions: [deflated()],
+      maxMessageBytes: 1000,
+    });
+    assertEquals(received(over, head(role, 0xc2, 0x7e, 0x08, 0xe3)), [
+      failure("frame-limit", 1009),
+    ]);
+  });
+
+  Deno.test(`an echo of compressed messages brings back the same from a ${role}`, () => {
+    for (const [, codec] of CODECS) {
+      const ws = new Connection(role, { extensions: [deflated(codec)] });
+      const peer = new Connection(role === "client" ? "server" : "client", {
+        extensions: [deflated(codec)],
+      });
+      const messages = [0, 1, 60, 125, 1000, 20_000, 100_000].flatMap((
+        length,
+      ) => [payloadOf(length), "é".repeat(length)]);
+      for (const message of messages) {
+        const type = typeof message === "string" ? "text" : "binary";
+        peer.recv(ws.send({ type, message }).slice());
+        for (const one of peer.events()) {
+          assertInstanceOf(one, Object);
+          ws.recv(peer.send(one as SendData).slice()); // a message, as it was sent
+        }
+        assertEquals(drain(ws), [event(type, message)]);
+      }
+    }
+  });
+}
