@@ -65,6 +65,11 @@ export type {
   TextEvent,
   TextMessage,
 } from "./src/connection/event.ts";
+export {
+  Keepalive,
+  type KeepaliveAction,
+  type KeepaliveOptions,
+} from "./src/connection/keepalive.ts";
 export { PreparedMessage } from "./src/connection/prepared.ts";
 export type { CloseInfo } from "./src/connection/close.ts";
 export type { ConnectionState } from "./src/connection/state.ts";

@@ -8,6 +8,7 @@ Deno.test("mod.ts exports these names and no others", () => {
     "ExtensionError",
     "FrameDecoder",
     "Information",
+    "Keepalive",
     "LocalProtocolError",
     "Opcode",
     "PreparedMessage",

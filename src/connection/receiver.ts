@@ -63,7 +63,7 @@ export class Receiver {
     this.#cursor.release();
     this.#control.clear();
     this.#message.clear();
-    this.#pieces = undefined;
+    this.#stop();
     this.#piece = undefined;
   }
 
@@ -200,6 +200,17 @@ export class Receiver {
     }
     this.#piece = this.#pull(this.#pieces);
     return undefined;
+  }
+
+  /** Stops what the extensions are at: a generator may have to clean up. */
+  #stop(): void {
+    const pieces = this.#pieces;
+    this.#pieces = undefined;
+    try {
+      pieces?.return?.();
+    } catch {
+      // It is the end, and there is a reason for it already.
+    }
   }
 
   /** Takes a piece of what the extensions make of a part. */

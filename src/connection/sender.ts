@@ -207,7 +207,7 @@ export class Sender {
 
   /** Encodes one frame. */
   encode(plan: Plan): Uint8Array<ArrayBuffer> {
-    if (this.#pipeline !== undefined) plan = extend(plan, this.#pipeline);
+    if (this.#pipeline !== undefined) return this.encodeAll([plan]);
     const { first, payload } = plan;
     return typeof payload === "string"
       ? this.#encodeText(first, payload)
@@ -258,7 +258,9 @@ export class Sender {
     // has room for ASCII at first.
     let space = spaceFor(most <= CARVE_BYTES ? most : length + LONG_HEAD);
     let start = space.at;
-    let { read, written } = encodeInto(text, space, start + guess);
+    const ascii = encodeInto(text, space, start + guess);
+    const { read } = ascii;
+    let { written } = ascii;
     if (read < length) {
       const rest = text.slice(read);
       const larger = new Space(LONG_HEAD + written + 3 * rest.length);
@@ -272,9 +274,8 @@ export class Sender {
     }
     const end = this.#finishText(space, start, start + guess, written, first);
     // Room for three times the text is not kept for as long as the result is.
-    const { bytes } = space;
-    return end * 2 < bytes.length && start === 0 && end > CARVE_BYTES
-      ? bytes.slice(0, end)
+    return read < length && 2 * end < space.bytes.length
+      ? space.bytes.slice(start, end)
       : space.carve(start, end);
   }
 
@@ -326,13 +327,22 @@ export class Sender {
 
   /** Encodes several frames into one piece of memory. */
   encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
-    if (plans.length === 0) return EMPTY;
     const pipeline = this.#pipeline;
-    const ready = plans.map((plan) =>
-      pipeline === undefined ? inBytes(plan) : extend(plan, pipeline)
-    );
+    if (pipeline === undefined) return this.#join(plans.map(inBytes));
+    try {
+      return this.#join(plans.map((plan) => extend(plan, pipeline)));
+    } catch (error) {
+      // The peer will not see what the extensions have encoded so far.
+      pipeline.abandon();
+      throw error;
+    }
+  }
+
+  /** Writes several frames into one piece of memory. */
+  #join(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
+    if (plans.length === 0) return EMPTY;
     let total = 0;
-    for (const { payload } of ready) {
+    for (const { payload } of plans) {
       const length = typeof payload === "string"
         ? utf8Length(payload)
         : payload.length;
@@ -341,7 +351,7 @@ export class Sender {
     const space = spaceFor(total);
     const start = space.at;
     let at = start;
-    for (const plan of ready) at = this.#write(space, at, plan);
+    for (const plan of plans) at = this.#write(space, at, plan);
     return space.carve(start, at);
   }
 

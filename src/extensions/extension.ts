@@ -140,6 +140,12 @@ export interface Extension {
   encode(part: Uint8Array, fin: boolean): Uint8Array;
 
   /**
+   * What was encoded last has not been sent, as something failed behind it: an
+   * extension that refers to what went before must not refer to that.
+   */
+  abandon?(): void;
+
+  /**
    * What the encoding of a whole message depends on besides the message: a string
    * that is the same for two extensions only if they would encode it alike. Then
    * they share the encoding of a {@linkcode PreparedMessage}, and none of the

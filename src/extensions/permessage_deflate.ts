@@ -312,6 +312,10 @@ class Deflated implements Extension {
     return fin ? bytes.subarray(0, bytes.length - 4) : bytes;
   }
 
+  abandon(): void {
+    this.#deflater?.reset();
+  }
+
   close(): void {
     this.#deflater?.close();
     this.#inflater?.close();

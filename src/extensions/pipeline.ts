@@ -153,9 +153,20 @@ export class Pipeline {
     return payload;
   }
 
+  /** What was encoded last has not been sent. */
+  abandon(): void {
+    for (const extension of this.#extensions) extension.abandon?.();
+  }
+
   /** Lets go of all that the extensions hold. */
   close(): void {
-    for (const extension of this.#extensions) extension.close();
+    for (const extension of this.#extensions) {
+      try {
+        extension.close();
+      } catch {
+        // It is the end: what one cannot let go of must not keep the others.
+      }
+    }
     this.#decoders = [];
     this.#encoders = [];
   }

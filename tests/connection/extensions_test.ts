@@ -1044,3 +1044,67 @@ for (const role of ROLES) {
     }
   });
 }
+
+Deno.test("send() that fails behind an extension leaves the peer able to read on", () => {
+  const factory = permessageDeflate({ threshold: 0 });
+  const answer = factory.answer([]);
+  assert(answer !== undefined);
+  let fails = false;
+  const client = new Connection("client", {
+    extensions: [factory.accept([])],
+    random(bytes) {
+      if (fails) throw new Error("no randomness");
+      bytes.fill(7);
+    },
+  });
+  const server = new Connection("server", { extensions: [answer.extension] });
+
+  const said: string[] = [];
+  for (let i = 0; i < 40; i++) {
+    const message = `this is the message with the number ${i}`;
+    fails = i % 3 === 1;
+    try {
+      server.recv(client.send({ type: "text", message }));
+      said.push(message);
+    } catch (error) {
+      assert(error instanceof Error && error.message === "no randomness");
+    }
+  }
+  assertEquals(Array.from(server.events(), ({ message }) => message), said);
+  assert(said.length < 40);
+});
+
+Deno.test("an extension that cannot close keeps neither the event nor the others", () => {
+  const other = new Twice();
+  class Stuck extends Twice {
+    override close(): void {
+      throw new Error("stuck");
+    }
+  }
+  const ws = new Connection("server", { extensions: [new Stuck(), other] });
+  ws.recv(null);
+  const event = ws.nextEvent();
+  assert(typeof event === "object" && event.type === "fail");
+  assertEquals(other.closed, 1);
+});
+
+Deno.test("what an extension is at is stopped when the text turns out wrong", () => {
+  const log: string[] = [];
+  class Slow extends Twice {
+    override *decode(part: Uint8Array<ArrayBuffer>) {
+      try {
+        for (const byte of part) yield new Uint8Array([byte]);
+      } finally {
+        log.push("cleaned up");
+        // It must not matter that this fails too.
+        if (part.length > 0) throw new Error("not even that");
+      }
+    }
+  }
+  const ws = new Connection("client", { extensions: [new Slow()] });
+  ws.recv(new Uint8Array([0x81, 4, 0xff, 0x61, 0x61, 0x61]));
+  const event = ws.nextEvent();
+  assert(typeof event === "object" && event.type === "fail");
+  assertEquals(event.rule, "utf-8");
+  assertEquals(log, ["cleaned up"]);
+});

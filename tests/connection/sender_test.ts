@@ -878,3 +878,26 @@ function sendFails(ws: ReturnType<typeof fixed>, data: Data[]): unknown {
   }
   throw new Error("It was sent");
 }
+
+Deno.test("Connection.send() encodes a long text that is not ASCII alone", () => {
+  const texts = [
+    "a".repeat(5000) + "é",
+    "é" + "a".repeat(5000),
+    "a".repeat(20_000) + "世界",
+    "世".repeat(5000),
+    "a".repeat(65_534) + "é",
+    "🌍".repeat(30_000),
+  ];
+  for (const text of texts) {
+    const bytes = new Connection("server").send({
+      type: "text",
+      message: text,
+    });
+    const client = new Connection("client");
+    client.recv(bytes.slice());
+    const event = client.nextEvent();
+    assert(typeof event === "object" && event.message === text);
+    // Not much more memory than that hangs on the result.
+    assert(bytes.buffer.byteLength < 3 * bytes.length);
+  }
+});
