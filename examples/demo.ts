@@ -2,26 +2,36 @@
 //
 // A client and a server talk over a real socket, and every frame is printed as it
 // comes out of it: the handshake, text, 200 KB of bytes, a text in fragments with
-// a ping in between, frames of opcodes of their own, and the closing handshake.
+// a ping in between, frames of opcodes of their own, and the closing handshake. Then
+// once more, compressed.
 
 import { concat } from "@std/bytes";
 import {
-  Connection,
+  type Connection,
   formatFrame,
   FrameDecoder,
   Information,
   type SendData,
 } from "@noio/ws";
 import { acceptUpgrade, requestUpgrade } from "@noio/ws/handshake";
+import { permessageDeflate } from "@noio/ws/permessage-deflate";
+import { parse } from "./program.ts";
 import { closeTransport, type Transport, transportOf } from "./transport.ts";
+
+parse("Shows a client and a server that talk, frame by frame.", {}, 0);
 
 const opcodes = { ascii: 3, time: 11 } as const;
 type Opcodes = typeof opcodes;
 
 /** Prints the frames of one direction. */
 class Tap {
-  readonly #decoder = new FrameDecoder({ opcodes: Object.values(opcodes) });
+  readonly #decoder = new FrameDecoder({
+    opcodes: Object.values(opcodes),
+    reserved: [1, 0, 0], // a compressed message has RSV1
+  });
   readonly #arrow: string;
+  /** How many bytes were seen. */
+  bytes = 0;
 
   constructor(arrow: string) {
     this.#arrow = arrow;
@@ -29,6 +39,7 @@ class Tap {
 
   see(chunk: Uint8Array | null): void {
     if (chunk === null) return;
+    this.bytes += chunk.length;
     this.#decoder.recv(chunk.slice()); // it unmasks in place
     for (;;) {
       const frame = this.#decoder.next();
@@ -62,11 +73,15 @@ async function receive(
   await closeTransport(transport, ws);
 }
 
-async function serve(listener: Deno.Listener): Promise<void> {
+const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+const url = `ws://127.0.0.1:${listener.addr.port}/demo`;
+const extensions = [permessageDeflate()];
+
+async function serveOne(): Promise<void> {
   const conn = await listener.accept();
-  listener.close();
   const upgrade = await acceptUpgrade(conn, {
     subprotocols: ["demo"],
+    extensions, // if the client offers them
     connection: { opcodes },
   });
   if (!upgrade.accepted) throw new Error(upgrade.failure?.message);
@@ -79,55 +94,83 @@ async function serve(listener: Deno.Listener): Promise<void> {
         return [{ type: "text", message: new Date().toISOString() }];
       }
       const isBig = message instanceof Uint8Array && message.length > 100;
-      return isBig ? [{ type: "binary", message }] : [];
+      if (isBig) return [{ type: "binary", message }];
+      const isLong = typeof message === "string" && message.length > 100;
+      return isLong ? [{ type: "text", message }] : [];
     },
   );
 }
 
-const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-const serving = serve(listener);
-const { port } = listener.addr;
-const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-
-const upgrade = await requestUpgrade(conn, `ws://127.0.0.1:${port}/demo`, {
-  subprotocols: ["demo"],
-  connection: { opcodes },
-});
-if (!upgrade.accepted) throw new Error(`Refused: ${upgrade.response.status}`);
-const { connection: ws, request, response, subprotocol } = upgrade;
-console.log(`Opening handshake
+/** The client: says things under a title each, over a connection of its own. */
+async function converse(
+  offers: typeof extensions,
+  things: [title: string, data: SendData<Opcodes>[]][],
+): Promise<{ bytes: number }> {
+  const serving = serveOne();
+  const { hostname, port } = new URL(url);
+  const conn = await Deno.connect({ hostname, port: Number(port) });
+  const upgrade = await requestUpgrade(conn, url, {
+    subprotocols: ["demo"],
+    extensions: offers,
+    connection: { opcodes },
+  });
+  if (!upgrade.accepted) throw new Error(`Refused: ${upgrade.response.status}`);
+  const { connection: ws, request, response, subprotocol } = upgrade;
+  const agreed = response.headers.get("Sec-WebSocket-Extensions") ?? "none";
+  console.log(`Opening handshake
   client -> server  ${request.method} ${request.target}
-  server -> client  ${response.status} ${response.reason}, subprotocol ${subprotocol}`);
+  server -> client  ${response.status} ${response.reason}, subprotocol ${subprotocol}, extensions ${agreed}`);
 
-const transport = transportOf(conn);
-const receiving = receive(transport, ws, new Tap("server -> client"), () => []);
-
-async function say(title: string, data: SendData<Opcodes>[]): Promise<void> {
-  console.log(title);
-  await transport.write(ws.send(data));
-  await new Promise((resolve) => setTimeout(resolve, 100)); // so that it reads in order
+  const transport = transportOf(conn);
+  const tap = new Tap("server -> client");
+  const receiving = receive(transport, ws, tap, () => []);
+  for (const [title, data] of things) {
+    console.log(title);
+    await transport.write(ws.send(data));
+    await new Promise((resolve) => setTimeout(resolve, 100)); // so that it reads in order
+  }
+  console.log("Closing handshake");
+  const goodbye = "that is all";
+  await transport.write(
+    ws.send({ type: "close", statusCode: 1000, message: goodbye }),
+  );
+  await Promise.all([serving, receiving]);
+  const { clean, initiator, received } = ws.summary ?? {};
+  console.log(
+    `Closed: clean ${clean}, begun by ${initiator}, answered with ${received?.statusCode}\n`,
+  );
+  return tap;
 }
 
-await say("Text", [{ type: "text", message: "Hello, wörld" }]);
-await say("200 KB, there and back", [
-  { type: "binary", message: new Uint8Array(200_000).fill(7) },
-]);
-await say("A text in three fragments, with a ping in between", [
-  { type: "text", message: "one, ", fin: false },
-  { type: "continue", message: "two, ", fin: false },
-  { type: "ping", message: "still there?" },
-  { type: "continue", message: "three" },
-]);
-await say("Opcodes of their own: ascii is 3, time is 11", [
-  { type: "ascii", message: "plain old ASCII" },
-  { type: "time" },
-]);
-await say("Closing handshake", [
-  { type: "close", statusCode: 1000, message: "that is all" },
+await converse([], [
+  ["Text", [{ type: "text", message: "Hello, wörld" }]],
+  ["200 KB, there and back", [
+    { type: "binary", message: new Uint8Array(200_000).fill(7) },
+  ]],
+  ["A text in three fragments, with a ping in between", [
+    { type: "text", message: "one, ", fin: false },
+    { type: "continue", message: "two, ", fin: false },
+    { type: "ping", message: "still there?" },
+    { type: "continue", message: "three" },
+  ]],
+  ["Opcodes of their own: ascii is 3, time is 11", [
+    { type: "ascii", message: "plain old ASCII" },
+    { type: "time" },
+  ]],
 ]);
 
-await Promise.all([serving, receiving]);
-const { clean, initiator, received } = ws.summary ?? {};
+const message = JSON.stringify(
+  Array.from({ length: 100 }, (_, id) => ({ id, name: `user ${id}` })),
+);
+const { bytes } = await converse(extensions, [
+  ["JSON, there and back, compressed", [{ type: "text", message }]],
+  ["The same again, of which both sides remember the first", [
+    { type: "text", message },
+  ]],
+]);
+listener.close();
+const plain = 2 * message.length;
+const saved = Math.round(100 * (1 - bytes / plain));
 console.log(
-  `Closed: clean ${clean}, begun by ${initiator}, answered with ${received?.statusCode}`,
+  `permessage-deflate: the server wrote ${bytes} bytes for ${plain}, ${saved} % were saved`,
 );

@@ -2,32 +2,40 @@
 //
 // Sends messages, prints what comes back, and closes: with streams on both ends.
 
-import { requestUpgrade } from "@noio/ws/handshake";
-import { openStream } from "./websocket_stream.ts";
+import { fail, interruption, messageOf, parse } from "./program.ts";
+import { WebSocketStream } from "./websocket_stream.ts";
 
-const [url = "ws://127.0.0.1:8080/", ...words] = Deno.args;
+const HELP = `
+Sends messages, and prints what comes back: one answer for each.
+
+  deno run --allow-net examples/echo_client.ts [url] [message ...]
+
+  [url]      of ws: or wss: [ws://127.0.0.1:8080/]
+  [message]  what to send [hello world]
+  --help     this
+
+Exits with 0 if every message was answered and the connection closed in order.
+`;
+
+const { positionals } = parse(HELP, {}, Infinity);
+const [url = "ws://127.0.0.1:8080/", ...words] = positionals;
 const messages = words.length > 0 ? words : ["hello", "world"];
 
-const { hostname, port } = new URL(url);
-const conn = await Deno.connect({ hostname, port: Number(port) || 80 });
-const upgrade = await requestUpgrade(conn, url, {
-  signal: AbortSignal.timeout(10_000),
-});
-if (!upgrade.accepted) {
-  console.error(`Refused: ${upgrade.response.status}`);
-  conn.close();
-  Deno.exit(1);
-}
+try {
+  const ws = new WebSocketStream(url, { signal: interruption() });
+  const { readable, writable } = await ws.opened;
+  const sending = ReadableStream.from(messages)
+    .pipeTo(writable, { preventClose: true });
 
-const stream = openStream(conn, upgrade.connection);
-const sending = ReadableStream.from(messages)
-  .pipeTo(stream.writable, { preventClose: true });
-
-let answers = 0;
-for await (const message of stream.readable) {
-  console.log(message);
-  if (++answers === messages.length) stream.close();
+  let answers = 0;
+  for await (const message of readable) {
+    console.log(message);
+    if (++answers === messages.length) ws.close();
+  }
+  await sending;
+  const { closeCode } = await ws.closed;
+  console.log(`closed with ${closeCode}`);
+  if (answers < messages.length) fail("The server has closed too early");
+} catch (error) {
+  fail(messageOf(error));
 }
-await sending;
-const { clean, received } = await stream.closed;
-console.log(clean ? `closed with ${received?.statusCode}` : "not clean");

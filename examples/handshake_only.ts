@@ -10,7 +10,10 @@ import {
   requestUpgrade,
   type UpgradeAccepted,
 } from "@noio/ws/handshake";
-import { openStream } from "./websocket_stream.ts";
+import { parse, serve } from "./program.ts";
+import { WebSocketStream } from "./websocket_stream.ts";
+
+parse("Shows a client that follows a 302 and answers a 401.", {}, 0);
 
 /** Connects, as often as the server has something else to ask for. */
 async function connect(
@@ -56,12 +59,6 @@ function close(conn: Deno.Conn): void {
   }
 }
 
-async function serve(listener: Deno.Listener): Promise<void> {
-  for await (const conn of listener) {
-    handle(conn).catch((error) => console.error(`server: ${error}`));
-  }
-}
-
 async function handle(conn: Deno.Conn): Promise<void> {
   const upgrade = await acceptUpgrade(conn, {
     signal: AbortSignal.timeout(10_000),
@@ -70,10 +67,11 @@ async function handle(conn: Deno.Conn): Promise<void> {
   const { request, response } = upgrade;
   console.log(`server: ${request?.target} is answered ${response?.status}`);
   if (!upgrade.accepted) return;
-  const stream = openStream(conn, upgrade.connection);
-  await stream.writable.getWriter().write("welcome");
-  stream.close();
-  await stream.closed;
+  const ws = WebSocketStream.over(conn, upgrade);
+  const { writable } = await ws.opened;
+  await writable.getWriter().write("welcome");
+  ws.close();
+  await ws.closed;
 }
 
 /** What the server says before any rule of the handshake is looked at. */
@@ -87,15 +85,16 @@ function answer({ target, headers }: RequestHead): RequestAnswer | undefined {
 }
 
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-const serving = serve(listener);
+const done = new AbortController();
+const serving = serve(listener, handle, done.signal);
 
 const url = new URL(`ws://127.0.0.1:${listener.addr.port}/old`);
 const login = { username: "ada", password: "lovelace" };
 const { conn, upgrade } = await connect(url, login);
-const stream = openStream(conn, upgrade.connection);
-for await (const message of stream.readable) {
+const ws = WebSocketStream.over(conn, upgrade);
+for await (const message of (await ws.opened).readable) {
   console.log(`client: ${upgrade.request.target} says ${message}`);
 }
-await stream.closed;
-listener.close();
+await ws.closed;
+done.abort();
 await serving;

@@ -7,6 +7,9 @@
 
 import { concat } from "@std/bytes";
 import { Connection, Information, type SendData } from "@noio/ws";
+import { parse } from "./program.ts";
+
+parse("Shows custom opcodes and a reserved bit, without a handshake.", {}, 0);
 
 const opcodes = { ascii: 3, time: 11 } as const;
 const reserved = [1, 0, 0] as const;

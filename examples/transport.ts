@@ -2,14 +2,7 @@
 // any pair of a readable and a writable stream; and who closes them.
 
 import type { AnyConnection } from "../mod.ts";
-
-/** A stream of bytes in both directions: a `Deno.Conn` is one. */
-export interface ByteStream {
-  /** The bytes that are received. */
-  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** The bytes to send. */
-  readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
-}
+import type { ByteStream } from "../handshake.ts";
 
 /** How long the other side may take to close the stream, in milliseconds. */
 const LINGER = { server: 1000, client: 5000 };
@@ -21,8 +14,11 @@ export interface Transport {
    * are good until the next read.
    */
   read(): Promise<Uint8Array | null>;
-  /** Writes all of the bytes. */
-  write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Writes all of the bytes, and tells how many of them were taken each time. */
+  write(
+    bytes: Uint8Array<ArrayBuffer>,
+    onProgress?: (count: number) => void,
+  ): Promise<void>;
   /** Says that nothing more will be written. Never rejects. */
   closeWrite(): Promise<void>;
   /** Closes both directions, at once; a read that waits ends. */
@@ -35,6 +31,7 @@ interface Conn {
   write(bytes: Uint8Array): Promise<number>;
   closeWrite(): Promise<void>;
   close(): void;
+  setNoDelay?(noDelay: boolean): void;
 }
 
 /** The transport of a stream. */
@@ -52,6 +49,8 @@ function overConn(conn: Conn): Transport {
   // each read. It is small while little comes, as most connections are idle.
   let buffer = new Uint8Array(SMALL);
   let closed = false;
+  // What is to go together is written together, so nothing is gained by waiting.
+  quietly(() => conn.setNoDelay?.(true));
   return {
     async read() {
       try {
@@ -68,23 +67,31 @@ function overConn(conn: Conn): Transport {
         return null;
       }
     },
-    async write(bytes) {
+    async write(bytes, onProgress) {
       let written = await conn.write(bytes);
+      onProgress?.(written);
       while (written < bytes.length) {
-        written += await conn.write(bytes.subarray(written));
+        const count = await conn.write(bytes.subarray(written));
+        onProgress?.(count);
+        written += count;
       }
     },
     closeWrite: () => conn.closeWrite().catch(() => {}),
     close() {
       if (closed) return;
       closed = true;
-      try {
-        conn.close();
-      } catch {
-        // The peer was faster.
-      }
+      quietly(() => conn.close());
     },
   };
+}
+
+/** Does something to a socket, which the peer may have closed already. */
+function quietly(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // Reading shows it.
+  }
 }
 
 function overStreams({ readable, writable }: ByteStream): Transport {
@@ -93,6 +100,15 @@ function overStreams({ readable, writable }: ByteStream): Transport {
   // Failures show in `read` and `write`; these are the same ones again.
   reader.closed.catch(() => {});
   writer.closed.catch(() => {});
+  let isClosed = false;
+  let stop: ((reason: unknown) => void) | undefined;
+  /** Waits for something that closing must not have to wait for. */
+  function untilClosed(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      stop = reject;
+      work.then(resolve, reject);
+    });
+  }
   return {
     async read() {
       try {
@@ -102,11 +118,22 @@ function overStreams({ readable, writable }: ByteStream): Transport {
         return null;
       }
     },
-    write: (bytes) => writer.write(bytes),
-    closeWrite: () => writer.close().catch(() => {}),
+    async write(bytes, onProgress) {
+      for (let at = 0; at < bytes.length; at += LARGE) {
+        if (isClosed) throw new TypeError("The stream was closed");
+        // A stream may transfer what it is given, and this memory is shared.
+        const piece = bytes.slice(at, at + LARGE);
+        const { length } = piece;
+        await untilClosed(writer.write(piece));
+        onProgress?.(length);
+      }
+    },
+    closeWrite: () => untilClosed(writer.close()).catch(() => {}),
     close() {
+      isClosed = true;
       reader.cancel().catch(() => {});
       writer.abort().catch(() => {});
+      stop?.(new TypeError("The stream was closed"));
     },
   };
 }

@@ -1,300 +1,361 @@
-// An adapter: a `ReadableStream` of what is received and a `WritableStream` of
-// what is to be sent, over a connection and its byte stream. It does what the
-// core leaves to its user: reads and writes, answers pings and closes, keeps
-// backpressure both ways, and knows when to close the socket.
-//
-// No program of its own: see `echo_client.ts` for one that uses it.
+/**
+ * A WebSocket as a pair of streams, on either end of a connection, over TCP, TLS or
+ * any stream of bytes: the shape of the WebSocketStream proposal, and what that
+ * lacks. Pings with their latency, keepalive, limits, extensions, opcodes of one's
+ * own, a server's end.
+ *
+ * Backpressure is real both ways: who does not read stops the sender, and a write
+ * waits for a peer that does not read. Messages are compressed where the peer agrees
+ * (permessage-deflate), pings and closes are answered, a silent peer is pinged and
+ * in the end given up.
+ *
+ * @example A server and a client
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { WebSocketStream } from "@noio/ws/stream";
+ *
+ * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * async function echo(): Promise<void> {
+ *   const ws = WebSocketStream.accept(await listener.accept());
+ *   const { readable, writable } = await ws.opened;
+ *   await readable.pipeTo(writable);
+ *   await ws.closed;
+ * }
+ * const serving = echo();
+ *
+ * const ws = new WebSocketStream(`ws://127.0.0.1:${listener.addr.port}/`);
+ * const { readable, writable } = await ws.opened;
+ * const writer = writable.getWriter();
+ * await writer.write("hello");
+ * for await (const message of readable) {
+ *   assertEquals(message, "hello");
+ *   ws.close({ closeCode: 1000, reason: "that is all" });
+ * }
+ * assertEquals(await ws.closed, { closeCode: 1000, reason: "that is all" });
+ * await serving;
+ * listener.close();
+ * ```
+ *
+ * @module
+ */
 
-import { concat } from "@std/bytes";
+import type { CustomOpcodes, NoOpcodes, NoReserved, Reserved } from "../mod.ts";
 import {
-  type AnyConnection,
-  Information,
-  type SendData,
-  type Summary,
-} from "../mod.ts";
-import {
+  acceptUpgrade,
   type ByteStream,
-  closeTransport,
-  type Transport,
-  transportOf,
-} from "./transport.ts";
+  ClientHandshake,
+  requestUpgrade,
+} from "../handshake.ts";
+import { Keepalive } from "../src/connection/keepalive.ts";
+import { permessageDeflate } from "../src/extensions/permessage_deflate.ts";
+import { connect } from "./connect.ts";
+import { MAX_DELAY, MessagePump } from "./message_pump.ts";
+import {
+  closeInfoOf,
+  type Upgraded,
+  type WebSocketCloseInfo,
+  type WebSocketOpener,
+  type WebSocketOpenInfo,
+  WebSocketRefusedError,
+  type WebSocketStreamAcceptOptions,
+  type WebSocketStreamConnectOptions,
+  WebSocketStreamError,
+  type WebSocketStreamOptions,
+} from "./stream_types.ts";
+import { transportOf } from "./transport.ts";
 
-export type { ByteStream } from "./transport.ts";
-
-/** What is read: text is a string, all other messages are bytes. */
-export type Message = string | Uint8Array<ArrayBuffer>;
-
-/** What can be written: a text, bytes, or anything that `send` takes. */
-export type Outgoing = string | ArrayBufferView | ArrayBuffer | SendData;
-
-/** An event as `onEvent` sees it. */
-export type SeenEvent = Exclude<
-  ReturnType<AnyConnection["nextEvent"]>,
-  string
->;
-
-/** Options for {@linkcode openStream}. */
-export interface StreamOptions {
-  /**
-   * How long the peer may take to answer our close frame, in milliseconds.
-   *
-   * @default {5000}
-   */
-  closeTimeout?: number | undefined;
-  /** Ends everything at once, without a closing handshake. */
-  signal?: AbortSignal | undefined;
-  /** Sees every event, control frames included, before it is dealt with. */
-  onEvent?: ((event: SeenEvent) => void) | undefined;
-}
-
-/** A connection as a pair of streams. */
-export interface MessageStream {
-  /**
-   * The messages that are received. No more is read from the peer than is read
-   * from here. It ends with the connection, and fails if that was not clean.
-   */
-  readonly readable: ReadableStream<Message>;
-  /**
-   * The messages to send; each is done when the byte stream has taken it. Closing
-   * it closes the connection with 1000, aborting it with 1001.
-   */
-  readonly writable: WritableStream<Outgoing>;
-  /**
-   * How the connection ended, once the byte stream is closed. It rejects with
-   * nothing but what `onEvent` throws.
-   */
-  readonly closed: Promise<Summary>;
-  /**
-   * Begins the closing handshake, if it has not begun. Messages that nobody waits
-   * for are dropped from then on.
-   */
-  close(options?: { closeCode?: number; reason?: string }): void;
-}
-
-/** The connection has ended, and not by a clean closing handshake. */
-export class UncleanCloseError extends Error {
-  /** The name of the error, `"UncleanCloseError"`. */
-  override readonly name = "UncleanCloseError";
-  /** How the connection ended. */
-  readonly summary: Summary;
-
-  /** Creates an error that says how the connection ended. */
-  constructor(summary: Summary) {
-    const why = summary.failure?.message ?? "the close was not answered";
-    super(`The connection has ended without a closing handshake: ${why}`);
-    this.summary = summary;
-  }
-}
-
-/** How many bytes may be unwritten before pings are no longer answered one by one. */
-const PONG_BYTES = 16_384;
+export type { ByteStream } from "../handshake.ts";
+export type { KeepaliveOptions } from "../src/connection/keepalive.ts";
+export type { TlsOptions } from "./connect.ts";
+export type { Message, Outgoing } from "./message_pump.ts";
+export {
+  type Upgraded,
+  type WebSocketCloseInfo,
+  type WebSocketOpener,
+  type WebSocketOpenInfo,
+  WebSocketRefusedError,
+  type WebSocketStreamAcceptOptions,
+  type WebSocketStreamConnectOptions,
+  WebSocketStreamError,
+  type WebSocketStreamOptions,
+} from "./stream_types.ts";
 
 /**
- * Opens the streams of a connection. The byte stream and the connection belong to
- * them from then on.
+ * A WebSocket as a pair of streams.
  *
- * @param stream A `Deno.Conn`, or anything with a `readable` and a `writable`
- * @param connection The connection, as the handshake gave it
- * @param options Timeout, signal, a look at the events
- * @returns The streams
+ * @typeParam O The opcodes that the application registers
+ * @typeParam R The reserved bits that it claims
+ *
+ * @example How long a ping takes
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { Connection } from "@noio/ws";
+ * import { WebSocketStream } from "@noio/ws/stream";
+ *
+ * // Over streams in memory, and without an opening handshake.
+ * const up = new TransformStream<Uint8Array, Uint8Array>();
+ * const down = new TransformStream<Uint8Array, Uint8Array>();
+ * const client = WebSocketStream.over(
+ *   { readable: down.readable, writable: up.writable },
+ *   { connection: new Connection("client") },
+ * );
+ * const server = WebSocketStream.over(
+ *   { readable: up.readable, writable: down.writable },
+ *   { connection: new Connection("server") },
+ * );
+ * assert(await client.ping() >= 0);
+ * client.close();
+ * await Promise.all([client.closed, server.closed]);
+ * ```
  */
-export function openStream(
-  stream: ByteStream,
-  connection: AnyConnection,
-  options: StreamOptions = {},
-): MessageStream {
-  const { closeTimeout = 5000, signal, onEvent } = options;
-  const transport = transportOf(stream);
-  const output = new Output(transport);
-  let messages: ReadableStreamDefaultController<Message>;
-  let sink: WritableStreamDefaultController;
-  let wanted = Promise.withResolvers<void>();
-  let isDropping = false;
-  let isCancelled = false;
-  let closeTimer: ReturnType<typeof setTimeout> | undefined;
+export class WebSocketStream<
+  const O extends CustomOpcodes = NoOpcodes,
+  const R extends Reserved = NoReserved,
+> {
+  /** The URL that was connected to; `""` for a server. */
+  readonly url: string;
+  /**
+   * The streams, once the handshake is done. Rejects with a
+   * {@linkcode WebSocketRefusedError} if it is answered with something else.
+   */
+  readonly opened: Promise<WebSocketOpenInfo<O>>;
+  /**
+   * How the connection was closed, once the stream of bytes is. Rejects if that was
+   * not clean, with a {@linkcode WebSocketStreamError} or what it was ended by.
+   * Nobody has to look at it.
+   */
+  readonly closed: Promise<WebSocketCloseInfo>;
 
-  const readable = new ReadableStream<Message>({
-    start: (controller) => void (messages = controller),
-    pull: () => wanted.resolve(),
-    cancel: () => {
-      isCancelled = true;
-      close(1000, "");
-    },
-  });
-  const writable = new WritableStream<Outgoing>({
-    start: (controller) => void (sink = controller),
-    write: (data) => output.write(connection.send(dataOf(data))),
-    close: () => close(1000, ""),
-    abort: () => close(1001, ""),
-  });
+  readonly #abort = new AbortController();
+  #pump: MessagePump<O, R> | undefined = undefined;
 
-  function close(statusCode: number, message: string): void {
-    isDropping = true;
-    wanted.resolve();
-    if (connection.state !== "open") return;
-    output.push(connection.send({ type: "close", statusCode, message }));
-    closeTimer = setTimeout(() => transport.close(), closeTimeout);
+  /**
+   * Connects to a server.
+   *
+   * @param source The URL, of ws: or wss:; or what opens the connection in another
+   * way, to which only the {@linkcode WebSocketStreamOptions} apply
+   * @param options What to ask for, and how
+   * @throws {TypeError} If the URL or what to ask for is a mistake
+   * @throws {RangeError} If a duration of the keepalive is none
+   */
+  constructor(
+    source: string | URL | WebSocketOpener<O, R>,
+    options: WebSocketStreamConnectOptions<O, R> = {},
+  ) {
+    const isOpener = typeof source === "function";
+    this.url = isOpener ? "" : new URL(source).href;
+    const opener = isOpener ? source : requester(new URL(source), options);
+    const { keepalive = {} } = options;
+    if (keepalive !== false) new Keepalive(0, keepalive); // a mistake throws here
+    const opened = Promise.withResolvers<WebSocketOpenInfo<O>>();
+    this.opened = opened.promise;
+    this.closed = this.#run(opener, options, opened.resolve);
+    this.closed.catch(opened.reject); // of no effect once it is opened
+    this.opened.catch(() => {}); // to ignore either kills nobody
   }
 
-  /** Hands a message on, and waits until the next one is wanted. */
-  function deliver(message: Message): Promise<void> | undefined {
-    if (isDropping && (messages.desiredSize ?? 0) <= 0) return undefined;
-    messages.enqueue(message);
-    if (isDropping || (messages.desiredSize ?? 0) > 0) return undefined;
-    wanted = Promise.withResolvers<void>();
-    return wanted.promise;
+  /**
+   * Accepts a client, on a stream of bytes that it has opened. One that is not
+   * accepted has been answered, and its stream is closed.
+   *
+   * @typeParam O The opcodes that the application registers
+   * @typeParam R The reserved bits that it claims
+   * @param stream A `Deno.Conn`, or anything with a `readable` and a `writable`
+   * @param options What to accept, and how
+   * @returns The stream, which is not open yet
+   */
+  static accept<
+    const O extends CustomOpcodes = NoOpcodes,
+    const R extends Reserved = NoReserved,
+  >(
+    stream: ByteStream,
+    options: WebSocketStreamAcceptOptions<O, R> = {},
+  ): WebSocketStream<O, R> {
+    const { extensions = [permessageDeflate()] } = options;
+    const { signal, handshakeTimeout, closeTimeout, keepalive, onEvent } =
+      options;
+    return new WebSocketStream<O, R>(
+      (signal) =>
+        withStream(
+          stream,
+          acceptUpgrade(stream, { ...options, extensions, signal }),
+        ),
+      { signal, handshakeTimeout, closeTimeout, keepalive, onEvent },
+    );
   }
 
-  /** Reads until the connection has given its last event. */
-  async function receive(): Promise<void> {
-    let chunk: Uint8Array | null = null;
-    for (;;) {
-      const event = connection.nextEvent();
-      if (event === Information.CONNECTION_CLOSED) return;
-      if (event === Information.NEED_DATA) {
-        chunk = await transport.read();
-        connection.recv(chunk);
-        continue;
-      }
-      onEvent?.(event);
-      const reply = connection.reply(event);
-      if (event.type === "ping") output.pong(reply);
-      else output.push(reply);
-      if (isControl(event)) continue;
-      const { message } = event;
-      // A view into the chunk does not outlive the next read.
-      const own = typeof message !== "string" &&
-          message.buffer === chunk?.buffer
-        ? message.slice()
-        : message;
-      const room = deliver(own);
-      if (room !== undefined) await room;
+  /**
+   * Takes over a connection whose handshake is done, or that has none.
+   *
+   * @typeParam O The opcodes that the application registers
+   * @typeParam R The reserved bits that it claims
+   * @param stream The stream of bytes
+   * @param upgrade What `requestUpgrade` or `acceptUpgrade` has given, or no more
+   * than a `connection`
+   * @param options Timeouts, signal, a look at the events
+   * @returns The stream, which is about to open
+   */
+  static over<
+    const O extends CustomOpcodes = NoOpcodes,
+    const R extends Reserved = NoReserved,
+  >(
+    stream: ByteStream,
+    upgrade: Upgraded<O, R>,
+    options: WebSocketStreamOptions<O, R> = {},
+  ): WebSocketStream<O, R> {
+    const opener = () => Promise.resolve({ stream, upgrade });
+    return new WebSocketStream<O, R>(opener, options);
+  }
+
+  /** How long the last ping took, in milliseconds; `undefined` before the first. */
+  get latency(): number | undefined {
+    return this.#pump?.latency;
+  }
+
+  /**
+   * Sends a ping.
+   *
+   * @returns How long it took until its pong came, in milliseconds. Rejects if the
+   * connection ends before; nobody has to look at it
+   */
+  ping(): Promise<number> {
+    const ping = this.#pump?.ping() ?? this.opened.then(() => this.ping());
+    ping.catch(() => {});
+    return ping;
+  }
+
+  /**
+   * Begins the closing handshake, if it has not begun; gives up what is not open
+   * yet. Messages that nobody waits for are dropped from then on.
+   *
+   * @param info The code, 1000 if left out, and the reason
+   * @throws {LocalProtocolError} If the code may not be sent, or the reason is too
+   * long
+   */
+  close(info: Partial<WebSocketCloseInfo> = {}): void {
+    const { closeCode = 1000, reason = "" } = info;
+    if (this.#pump !== undefined) this.#pump.close(closeCode, reason);
+    else {
+      this.#abort.abort(
+        new DOMException(
+          "The WebSocket was closed before it was open",
+          "AbortError",
+        ),
+      );
     }
   }
 
-  async function run(): Promise<Summary> {
-    const abort = () => transport.close();
+  async #run(
+    opener: WebSocketOpener<O, R>,
+    options: WebSocketStreamOptions<O, R>,
+    onOpen: (info: WebSocketOpenInfo<O>) => void,
+  ): Promise<WebSocketCloseInfo> {
+    const { signal, closeTimeout = 5000, keepalive, onEvent } = options;
+    const abort = () => {
+      this.#abort.abort(signal?.reason);
+      this.#pump?.abort(signal?.reason);
+    };
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
     try {
-      await receive();
-      await output.flushed(closeTimeout);
-      await closeTransport(transport, connection);
-      const summary = summaryOf(connection);
-      if (!summary.clean) throw new UncleanCloseError(summary);
-      if (!isCancelled) messages.close();
-      sink.error(new UncleanCloseError(summary));
-      return summary;
-    } catch (error) {
-      const reason = signal?.aborted ? signal.reason : error;
-      messages.error(reason);
-      sink.error(reason);
-      if (error instanceof UncleanCloseError) return error.summary;
-      throw error;
+      const { stream, upgrade } = await this.#open(opener, options);
+      const pump = this.#pump = new MessagePump(
+        transportOf(stream),
+        upgrade.connection,
+        {
+          closeTimeout,
+          onEvent,
+          keepalive: keepalive === false
+            ? undefined
+            : new Keepalive(performance.now(), keepalive),
+        },
+      );
+      const { readable, writable } = pump;
+      const { subprotocol, extensions = [], request, response } = upgrade;
+      onOpen({
+        readable,
+        writable,
+        subprotocol,
+        extensions,
+        request,
+        response,
+      });
+      return await finish(pump);
     } finally {
-      transport.close();
-      clearTimeout(closeTimer);
       signal?.removeEventListener("abort", abort);
     }
   }
 
-  const closed = run();
-  closed.catch(() => {}); // the streams fail with it too
-  return {
-    readable,
-    writable,
-    closed,
-    close: ({ closeCode = 1000, reason = "" } = {}) => close(closeCode, reason),
+  /** Does the handshake, in the time that it has. */
+  async #open(
+    opener: WebSocketOpener<O, R>,
+    { handshakeTimeout = 10_000 }: WebSocketStreamOptions<O, R>,
+  ): Promise<{ stream: ByteStream; upgrade: Upgraded<O, R> }> {
+    const { signal } = this.#abort;
+    const timer = setTimeout(() => {
+      this.#abort.abort(
+        new DOMException(
+          `The opening handshake was not done in ${handshakeTimeout} ms`,
+          "TimeoutError",
+        ),
+      );
+    }, Math.min(handshakeTimeout, MAX_DELAY));
+    try {
+      const { stream, upgrade } = await opener(signal);
+      if (signal.aborted || !("connection" in upgrade)) {
+        transportOf(stream).close();
+        signal.throwIfAborted();
+      }
+      if (!("connection" in upgrade)) throw new WebSocketRefusedError(upgrade);
+      return { stream, upgrade };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Connects to the server of a URL, and asks it for a WebSocket. */
+function requester<O extends CustomOpcodes, R extends Reserved>(
+  url: URL,
+  options: WebSocketStreamConnectOptions<O, R>,
+): WebSocketOpener<O, R> {
+  const { tls = {}, extensions = [permessageDeflate()] } = options;
+  new ClientHandshake(url, { ...options, extensions }); // a mistake throws here
+  return async (signal) => {
+    const stream = options.stream ?? await connect(url, tls, signal);
+    const upgrading = requestUpgrade(stream, url, {
+      ...options,
+      extensions,
+      signal,
+    });
+    return await withStream(stream, upgrading);
   };
 }
 
-/** The bytes that wait to be written, one write at a time. */
-class Output {
-  readonly #transport: Transport;
-  #queue: Uint8Array[] = [];
-  /** The pong that is sent in place of those that were asked for meanwhile. */
-  #pong: Uint8Array | undefined = undefined;
-  /** How many bytes are in the queue or being written. */
-  #unwritten = 0;
-  /** Settles when what is in the queue now has been written. */
-  #written = Promise.withResolvers<void>();
-  #running: Promise<void> | undefined = undefined;
-
-  constructor(transport: Transport) {
-    this.#transport = transport;
-  }
-
-  /** Writes bytes, after all that wait; resolves when they are written. */
-  write(bytes: Uint8Array): Promise<void> {
-    if (bytes.length === 0) return Promise.resolve();
-    this.#queue.push(bytes);
-    this.#unwritten += bytes.length;
-    this.#running ??= this.#run();
-    return this.#written.promise;
-  }
-
-  /** Writes bytes that nobody waits for: where that fails, reading shows why. */
-  push(bytes: Uint8Array): void {
-    this.write(bytes).catch(() => {});
-  }
-
-  /**
-   * Writes a pong. A peer that asks without end and reads nothing must not fill
-   * our memory: only the latest is kept then, as RFC 6455, section 5.5.3, allows.
-   */
-  pong(bytes: Uint8Array): void {
-    if (this.#unwritten > PONG_BYTES) this.#pong = bytes;
-    else this.push(bytes);
-  }
-
-  /** Resolves when nothing waits any longer, or the peer has not read for too long. */
-  async flushed(timeout: number): Promise<void> {
-    if (this.#running === undefined) return;
-    const timer = setTimeout(() => this.#transport.close(), timeout);
-    await this.#running;
-    clearTimeout(timer);
-  }
-
-  async #run(): Promise<void> {
-    // What is caused by one read is pushed in one go: it becomes one write.
-    await Promise.resolve();
-    while (this.#queue.length > 0) {
-      const batch = this.#queue;
-      const written = this.#written;
-      written.promise.catch(() => {}); // those who wait for it see it too
-      this.#queue = [];
-      this.#written = Promise.withResolvers<void>();
-      const bytes = concat(batch);
-      try {
-        await this.#transport.write(bytes);
-        written.resolve();
-      } catch (error) {
-        written.reject(error);
-      }
-      this.#unwritten -= bytes.length;
-      if (this.#pong !== undefined) this.push(this.#pong);
-      this.#pong = undefined;
-    }
-    this.#running = undefined;
+/** What a handshake comes to, with its stream; where it fails, that is closed. */
+async function withStream<T>(
+  stream: ByteStream,
+  upgrading: Promise<T>,
+): Promise<{ stream: ByteStream; upgrade: T }> {
+  try {
+    return { stream, upgrade: await upgrading };
+  } catch (error) {
+    transportOf(stream).close();
+    throw error;
   }
 }
 
-function dataOf(data: Outgoing): SendData {
-  if (typeof data === "string") return { type: "text", message: data };
-  return "type" in data ? data : { type: "binary", message: data };
-}
-
-/** Whether an event is no message: those are dealt with here. */
-function isControl(
-  event: SeenEvent,
-): event is Extract<SeenEvent, { type: "ping" | "pong" | "close" | "fail" }> {
-  return event.type === "ping" || event.type === "pong" ||
-    event.type === "close" || event.type === "fail";
-}
-
-/** The summary of a connection that has given its last event. */
-function summaryOf(connection: AnyConnection): Summary {
-  const { summary } = connection;
-  if (summary === undefined) throw new TypeError("The connection is open");
-  return summary;
+/** Moves everything until the end, and says how that was. */
+async function finish<O extends CustomOpcodes, R extends Reserved>(
+  pump: MessagePump<O, R>,
+): Promise<WebSocketCloseInfo> {
+  try {
+    const summary = await pump.run();
+    if (!summary.clean) throw new WebSocketStreamError(summary);
+    await pump.end(new WebSocketStreamError(summary), true);
+    return closeInfoOf(summary);
+  } catch (error) {
+    await pump.end(error, false);
+    throw error;
+  }
 }

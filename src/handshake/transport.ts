@@ -112,20 +112,23 @@ export async function withTransport<T>(
   work: (transport: Transport) => Promise<T>,
 ): Promise<T> {
   const transport = lock(stream);
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => {
-    transport.abort(signal.reason);
-    aborted.reject(signal.reason);
-  };
+  let abort = ignore;
+  // Not `Promise.withResolvers`: Node 20 has none.
+  const aborted = new Promise<never>((_resolve, reject) => {
+    abort = () => {
+      transport.abort(signal.reason);
+      reject(signal.reason);
+    };
+  });
   signal.addEventListener("abort", abort);
   try {
     if (signal.aborted) {
       abort();
-      return await aborted.promise;
+      return await aborted;
     }
     // What the work comes to after an abort is of no interest: a race handles
     // the loser's rejection.
-    return await Promise.race([aborted.promise, work(transport)]);
+    return await Promise.race([aborted, work(transport)]);
   } finally {
     signal.removeEventListener("abort", abort);
     transport.release();

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console -- a program, and what it prints is its result
 // Ours and the popular libraries side by side: `deno task bench:peers [filter]`.
 //
 // All run in one process, in turn, and of several rounds the best counts, so that

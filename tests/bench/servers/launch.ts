@@ -28,12 +28,28 @@ export const OURS = "noio";
 /** The name of the runtime's own. */
 export const BUILT_IN = "Deno.upgradeWebSocket";
 
-/** A temporary directory, and what is put there: it goes with `dispose`. */
+/** The servers that run, for when the program is interrupted. */
+const running = new Set<Deno.ChildProcess>();
+
+const INTERRUPTIONS = ["SIGINT", "SIGTERM"] as const;
+
+/**
+ * A temporary directory, and what is put there. It goes with `dispose`; and if the
+ * program is interrupted it goes too, and all servers end.
+ */
 export class Workshop implements AsyncDisposable {
   readonly #directory: string;
+  readonly #interrupted = () => {
+    for (const child of running) kill(child);
+    Deno.removeSync(this.#directory, { recursive: true });
+    Deno.exit(130);
+  };
 
   private constructor(directory: string) {
     this.#directory = directory;
+    for (const signal of INTERRUPTIONS) {
+      Deno.addSignalListener(signal, this.#interrupted);
+    }
   }
 
   /** Makes the directory. */
@@ -43,6 +59,9 @@ export class Workshop implements AsyncDisposable {
 
   /** Removes the directory. */
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const signal of INTERRUPTIONS) {
+      Deno.removeSignalListener(signal, this.#interrupted);
+    }
     await Deno.remove(this.#directory, { recursive: true });
   }
 
@@ -194,6 +213,7 @@ export class Server implements AsyncDisposable {
       stdout: "piped",
       stderr: "null", // it may complain of clients that just go
     }).spawn();
+    running.add(child);
     const timer = setTimeout(() => kill(child), PATIENCE);
     const reader = child.stdout.pipeThrough(new TextDecoderStream())
       .getReader();
@@ -203,6 +223,7 @@ export class Server implements AsyncDisposable {
       if (done) {
         clearTimeout(timer);
         await child.status;
+        running.delete(child);
         throw new Error(`${name} does not start: ${program} ${args.join(" ")}`);
       }
       text += value;
@@ -232,6 +253,7 @@ export class Server implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     kill(this.#child);
     await this.#child.status;
+    running.delete(this.#child);
     await this.#output;
   }
 }

@@ -1,0 +1,474 @@
+// Tests the tests: changes one thing in a source file, runs the tests that belong
+// to it, and tells which changes no test has noticed. A program of its own, and no
+// part of `deno task test`: each change takes a second or two.
+//
+// deno task mutate [--sample=N] [--seed=N] [--jobs=N] [file or folder of src ...]
+//
+// What is changed: comparisons, arithmetic, logic, numbers, words in quotes,
+// conditions, and statements, which are left out. Types and comments are not
+// touched, and neither are sentences for people. A change that makes no difference
+// to what the code does is listed below, with the reason.
+
+import { stripTypeScriptTypes } from "node:module";
+import { Dice } from "./properties/dice.ts";
+
+/** A change that no test can notice, as it makes no difference. */
+interface Equivalent {
+  readonly file: string;
+  /** The line as it is, without the space around it. */
+  readonly line: string;
+  /** What it becomes; where left out, whatever it becomes. */
+  readonly becomes?: string;
+  readonly because: string;
+}
+
+const EQUIVALENT: readonly Equivalent[] = [];
+
+/** What is changed where nothing is named: 95 % of it must be noticed. */
+const DEFAULT = ["src/framing", "src/connection"];
+
+/** Tests that measure memory or time in a process of their own: too slow here. */
+const SLOW = [
+  ...["cost no more", "costs no more", "constant memory", "reserves 64 KiB"],
+  ...["nothing is held", "linear time", "million", "deflate bomb"],
+];
+
+/** Leaves these out. */
+const PRELOAD = `const { test } = Deno;
+const slow = ${JSON.stringify(SLOW)};
+Deno.test = (name, ...rest) => {
+  const text = typeof name === "string" ? name : name.name;
+  if (!slow.some((part) => text.includes(part))) test(name, ...rest);
+};
+`;
+
+/** Files of tests that take long and are about all of a folder. */
+const SKIPPED = ["hardening_test.ts", "bomb_test.ts"];
+
+/** One change of a file. */
+interface Mutant {
+  readonly file: string;
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
+interface Token {
+  readonly kind: "word" | "number" | "string" | "sign";
+  readonly text: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+const SIGNS = [
+  ...[">>>=", "...", "===", "!==", "**=", "<<=", ">>=", ">>>", "&&=", "||="],
+  ...["??=", "=>", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "++", "--"],
+  ...["+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<", ">>", "**"],
+];
+
+/** After these a slash begins a regular expression. */
+const BEFORE_REGEXP = /[([{,;=:?&|!<>+\-*%^~]$|^(return|typeof|case)$/;
+
+/** The tokens of a file without types; comments and templates are none. */
+function tokensOf(code: string): Token[] {
+  const tokens: Token[] = [];
+  // For each template that is open: at which depth of braces its hole ends.
+  const holes: number[] = [];
+  let depth = 0;
+  let at = 0;
+  const template = () => {
+    while (at < code.length) {
+      if (code[at] === "\\") at += 2;
+      else if (code[at] === "`") return void at++;
+      else if (code.startsWith("${", at)) {
+        at += 2;
+        holes.push(depth++);
+        return;
+      } else at++;
+    }
+  };
+  while (at < code.length) {
+    const rest = code.slice(at, at + 200);
+    const skipped = /^(\s+|\/\/[^\n]*)/.exec(rest)?.[0];
+    if (skipped !== undefined) {
+      at += skipped.length;
+      continue;
+    }
+    if (rest.startsWith("/*")) {
+      at = code.indexOf("*/", at) + 2;
+      continue;
+    }
+    if (rest.startsWith("//")) {
+      at = code.indexOf("\n", at);
+      continue;
+    }
+    if (rest[0] === "`") {
+      at++;
+      template();
+      continue;
+    }
+    const last = tokens.at(-1)?.text ?? ";";
+    const regexp = BEFORE_REGEXP.test(last)
+      ? /^\/(\\.|\[(\\.|[^\]])*\]|[^/\\\n])+\/[a-z]*/.exec(rest)?.[0]
+      : undefined;
+    const word = /^#?[\p{L}_$][\p{L}\p{N}_$]*/u.exec(rest)?.[0];
+    const number = /^(0x[\da-f_]+|\d[\d_]*(\.\d+)?(e\d+)?)n?/i.exec(rest)?.[0];
+    const string = /^("(\\.|[^"\\])*"|'(\\.|[^'\\])*')/.exec(rest)?.[0];
+    const sign = SIGNS.find((sign) => rest.startsWith(sign)) ?? rest[0];
+    const text = regexp ?? word ?? number ?? string ?? sign;
+    const kind = word !== undefined
+      ? "word"
+      : number !== undefined && regexp === undefined
+      ? "number"
+      : string !== undefined || regexp !== undefined
+      ? "string"
+      : "sign";
+    tokens.push({ kind, text, from: at, to: at + text.length });
+    at += text.length;
+    if (text === "{") depth++;
+    if (text === "}") {
+      depth--;
+      if (holes.at(-1) === depth) {
+        holes.pop();
+        template();
+      }
+    }
+  }
+  return tokens;
+}
+
+/** What a sign may become. */
+const CHANGED: Readonly<Record<string, readonly string[]>> = {
+  "<": ["<="],
+  "<=": ["<"],
+  ">": [">="],
+  ">=": [">"],
+  "===": ["!=="],
+  "!==": ["==="],
+  "&&": ["||"],
+  "||": ["&&"],
+  "+": ["-"],
+  "-": ["+"],
+  "*": ["/"],
+  "/": ["*"],
+  "%": ["*"],
+  "&": ["|"],
+  "|": ["&"],
+  "^": ["|"],
+  "<<": [">>"],
+  ">>": ["<<"],
+  ">>>": [">>", "<<"],
+  "+=": ["-="],
+  "-=": ["+="],
+  "|=": ["&="],
+  "&=": ["|="],
+  "^=": ["|="],
+  "++": ["--"],
+  "--": ["++"],
+  "!": [""],
+};
+
+/** Words with which no statement begins that is left out. */
+const KEPT = new Set([
+  ...["const", "let", "if", "else", "for", "while", "do", "switch", "case"],
+  ...["default", "class", "function", "import", "export", "try", "catch"],
+  ...["finally", "static", "get", "set", "readonly", "async", "declare"],
+]);
+
+/** All changes of a file. */
+function mutantsOf(file: string, source: string): Mutant[] {
+  const tokens = tokensOf(stripTypeScriptTypes(source));
+  const mutants: Mutant[] = [];
+  const add = (from: number, to: number, text: string) =>
+    mutants.push({ file, from, to, text });
+  tokens.forEach((token, i) => {
+    const before = tokens[i - 1]?.text ?? ";";
+    const { kind, text, from, to } = token;
+    if (kind === "number") {
+      if (text.endsWith("n")) return;
+      const value = Number(text.replaceAll("_", ""));
+      add(from, to, `${value + 1}`);
+      if (value > 0) add(from, to, `${value - 1}`);
+    } else if (kind === "string") {
+      const isModule = before === "from" || before === "import";
+      // A sentence is for a person, and tests of sentences would be a burden.
+      if (!isModule && /^.[\w-]*.$/.test(text)) {
+        add(from, to, text.length === 2 ? '"mutant"' : '""');
+      }
+    } else if (text === "true" || text === "false") {
+      add(from, to, text === "true" ? "false" : "true");
+    } else if (kind === "sign") {
+      for (const other of CHANGED[text] ?? []) add(from, to, other);
+    }
+    if (text === "if" && tokens[i + 1]?.text === "(") {
+      const end = closing(tokens, i + 1);
+      add(
+        tokens[i + 1].to,
+        tokens[end].from,
+        `!(${source.slice(tokens[i + 1].to, tokens[end].from)})`,
+      );
+    }
+    const end = statementEnd(tokens, i);
+    if (end !== undefined) add(from, tokens[end].to, ";");
+  });
+  return mutants.filter((mutant) => {
+    // One that is no code would be noticed by anything.
+    try {
+      stripTypeScriptTypes(apply(source, mutant));
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** The index of what closes the bracket at an index. */
+function closing(tokens: readonly Token[], open: number): number {
+  let depth = 0;
+  for (let i = open; i < tokens.length; i++) {
+    if ("([{".includes(tokens[i].text)) depth++;
+    if (")]}".includes(tokens[i].text) && --depth === 0) return i;
+  }
+  return open;
+}
+
+/** The index of the semicolon of a statement that may be left out. */
+function statementEnd(
+  tokens: readonly Token[],
+  start: number,
+): number | undefined {
+  const { text, kind } = tokens[start];
+  const before = tokens[start - 1]?.text ?? ";";
+  const isJump = ["return", "throw", "break", "continue"].includes(text);
+  if (kind !== "word" || KEPT.has(text) || text.startsWith("#")) {
+    return undefined;
+  }
+  if (![";", "{", "}", ")", "else", ":"].includes(before)) return undefined;
+  if ([")", ":"].includes(before) && !isJump && text !== "this") {
+    return undefined;
+  }
+  let depth = 0;
+  for (let i = start; i < tokens.length; i++) {
+    if ("([{".includes(tokens[i].text)) depth++;
+    if (")]}".includes(tokens[i].text) && --depth < 0) return undefined;
+    if (depth === 0 && tokens[i].text === ";") return i;
+  }
+  return undefined;
+}
+
+function apply(source: string, { from, to, text }: Mutant): string {
+  return source.slice(0, from) + text + source.slice(to);
+}
+
+/** The line that a change is in, before and after. */
+function linesOf(
+  source: string,
+  mutant: Mutant,
+): { number: number; before: string; after: string } {
+  const start = source.lastIndexOf("\n", mutant.from - 1) + 1;
+  const end = (source + "\n").indexOf("\n", mutant.to);
+  const tail = source.slice(mutant.to, end);
+  const head = source.slice(start, mutant.from);
+  return {
+    number: source.slice(0, start).split("\n").length,
+    before: source.slice(start, end).replaceAll(/\s+/g, " ").trim(),
+    after: (head + mutant.text + tail).replaceAll(/\s+/g, " ").trim(),
+  };
+}
+
+function say(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+/** A copy of the repository in which one change at a time is tried. */
+class Workshop {
+  readonly folder = Deno.makeTempDirSync({ prefix: "mutants_" });
+
+  constructor() {
+    for (
+      const name of [
+        "src",
+        "tests",
+        ".std",
+        "mod.ts",
+        "handshake.ts",
+        "deno.json",
+      ]
+    ) {
+      copy(name, `${this.folder}/${name}`);
+    }
+    Deno.writeTextFileSync(`${this.folder}/preload.ts`, PRELOAD);
+  }
+
+  /** Whether the tests pass, one group after the other, each in its time. */
+  async passes(groups: readonly Group[]): Promise<boolean> {
+    for (const group of groups) {
+      if (!(await this.run(group))) return false;
+    }
+    return true;
+  }
+
+  async run({ files, timeout }: Group): Promise<boolean> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["test", "--quiet", "--no-check", "--no-lock", "--fail-fast"],
+        ...["--allow-all", `--preload=${this.folder}/preload.ts`, ...files],
+      ],
+      cwd: this.folder,
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeout);
+    const { success } = await child.status;
+    clearTimeout(timer);
+    return success;
+  }
+
+  /** Whether the tests notice a change. */
+  async notices(mutant: Mutant, source: string): Promise<boolean> {
+    const path = `${this.folder}/${mutant.file}`;
+    Deno.writeTextFileSync(path, apply(source, mutant));
+    try {
+      return !(await this.passes(groupsOf(mutant.file)));
+    } finally {
+      Deno.writeTextFileSync(path, source);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+function copy(from: string, to: string): void {
+  if (!Deno.statSync(from).isDirectory) return Deno.copyFileSync(from, to);
+  Deno.mkdirSync(to);
+  for (const { name } of Deno.readDirSync(from)) {
+    copy(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+/** Files of tests that are run together, and how long they may take. */
+interface Group {
+  readonly files: readonly string[];
+  readonly timeout: number;
+}
+
+/** How long the tests of a folder take that find nothing, in milliseconds. */
+const times = new Map<string, number>();
+
+/** The tests of a folder. */
+function testsOf(folder: string): string[] {
+  return Array.from(Deno.readDirSync(folder), ({ name }) => name)
+    .filter((name) => name.endsWith("_test.ts") && !SKIPPED.includes(name))
+    .map((name) => `${folder}/${name}`).sort();
+}
+
+/** Where the tests of a file are. */
+function folderOf(file: string): string {
+  return file.slice(0, file.lastIndexOf("/")).replace("src", "tests");
+}
+
+/** The tests of a file: its own first, then those of its folder. */
+function groupsOf(file: string): Group[] {
+  const folder = folderOf(file);
+  const all = testsOf(folder);
+  const own = file.replace("src/", "tests/").replace(".ts", "_test.ts");
+  const others = all.filter((name) => name !== own);
+  const timeout = 10_000 + 4 * (times.get(folder) ?? 0);
+  return [all.filter((name) => name === own), others]
+    .filter((files) => files.length > 0)
+    .map((files) => ({ files, timeout }));
+}
+
+function filesOf(path: string): string[] {
+  if (!Deno.statSync(path).isDirectory) return [path];
+  return Array.from(Deno.readDirSync(path), ({ name }) => `${path}/${name}`)
+    .flatMap(filesOf).filter((name) => name.endsWith(".ts")).sort();
+}
+
+/** A number given as `--name=number`. */
+function option(name: string, otherwise: number): number {
+  const text = Deno.args.find((arg) => arg.startsWith(`--${name}=`));
+  return text === undefined ? otherwise : Number(text.split("=")[1]);
+}
+
+const sample = option("sample", Infinity);
+const seed = option("seed", 1);
+const jobs = option("jobs", navigator.hardwareConcurrency);
+const paths = Deno.args.filter((arg) => !arg.startsWith("--"));
+const files = (paths.length === 0 ? DEFAULT : paths).flatMap(filesOf);
+
+const work: { mutant: Mutant; source: string; index: number }[] = [];
+const totals = new Map<
+  string,
+  { all: number; tried: number; noticed: number }
+>();
+files.forEach((file, index) => {
+  const source = Deno.readTextFileSync(file);
+  const mutants = mutantsOf(file, source).filter((mutant) => {
+    const { before, after } = linesOf(source, mutant);
+    return !EQUIVALENT.some((known) =>
+      known.file === file && known.line === before &&
+      (known.becomes === undefined || known.becomes === after)
+    );
+  });
+  const all = mutants.length;
+  const dice = new Dice(seed, index);
+  while (mutants.length > sample) mutants.splice(dice.below(mutants.length), 1);
+  totals.set(file, { all, tried: mutants.length, noticed: 0 });
+  for (const mutant of mutants) {
+    work.push({ mutant, source, index: work.length });
+  }
+});
+
+say(`${work.length} changes in ${files.length} files, seed ${seed}`);
+{
+  using workshop = new Workshop();
+  for (const folder of new Set(files.map(folderOf))) {
+    const began = performance.now();
+    const group = { files: testsOf(folder), timeout: 600_000 };
+    if (!(await workshop.run(group))) {
+      throw new Error(`The tests in ${folder} fail without any change`);
+    }
+    times.set(folder, performance.now() - began);
+    say(`${folder} takes ${Math.round(performance.now() - began)} ms`);
+  }
+}
+
+const began = performance.now();
+let next = 0;
+await Promise.all(Array.from({ length: jobs }, async () => {
+  using workshop = new Workshop();
+  while (next < work.length) {
+    const { mutant, source } = work[next++];
+    const total = totals.get(mutant.file);
+    if (total === undefined) continue;
+    if (await workshop.notices(mutant, source)) {
+      total.noticed++;
+      continue;
+    }
+    const { number, before, after } = linesOf(source, mutant);
+    say(`${mutant.file}:${number} is not noticed\n  - ${before}\n  + ${after}`);
+  }
+}));
+
+let tried = 0;
+let noticed = 0;
+say("");
+for (const [file, total] of totals) {
+  tried += total.tried;
+  noticed += total.noticed;
+  const share = (100 * total.noticed / total.tried).toFixed(1);
+  say(
+    `${
+      share.padStart(5)
+    } %  ${total.noticed}/${total.tried} of ${total.all}  ${file}`,
+  );
+}
+const seconds = Math.round((performance.now() - began) / 1000);
+say(
+  `${
+    (100 * noticed / tried).toFixed(1)
+  } %: ${noticed} of ${tried} noticed, in ${seconds} s`,
+);
