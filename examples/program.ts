@@ -140,9 +140,20 @@ export async function serveWebSockets(
       await ws.closed;
     } finally {
       ws.close(); // where `handle` has thrown
+      await ws.closed.catch(() => {});
       signal.removeEventListener("abort", leave);
+      closeConn(conn);
     }
   }, signal);
+}
+
+/** Closes what a client may have left half open: half a TLS handshake, say. */
+function closeConn(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch {
+    // It is closed already, as it should be.
+  }
 }
 
 /** The options that the servers have in common, for `parse`. */

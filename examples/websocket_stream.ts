@@ -31,7 +31,7 @@
  *   assertEquals(message, "hello");
  *   ws.close({ closeCode: 1000, reason: "that is all" });
  * }
- * assertEquals(await ws.closed, { closeCode: 1000, reason: "that is all" });
+ * assertEquals(await ws.closed, { closeCode: 1000, reason: "" }); // the answer's
  * await serving;
  * listener.close();
  * ```

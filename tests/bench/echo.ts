@@ -15,8 +15,8 @@
 import { constants, deflateRawSync } from "node:zlib";
 import { OURS, type Server, startAll, Workshop } from "./servers/launch.ts";
 
-const ROUNDS = 3;
-const SECONDS = 1.5;
+const ROUNDS = 8;
+const SECONDS = 0.6;
 const KIB = 1024;
 
 interface Load {

@@ -17,6 +17,8 @@ const QUICK = "--handshake-timeout=1000";
 interface Server {
   readonly program: Program;
   readonly connect: () => Promise<Deno.Conn>;
+  /** Cuts the wire; without it, to close a connection does. */
+  readonly cut?: (conn: Deno.Conn) => void;
   /** Whether it sends back what it gets. */
   readonly echoes: boolean;
 }
@@ -45,9 +47,24 @@ async function tls(scope: Scope): Promise<Server> {
     ["--allow-net=127.0.0.1", `--allow-read=${paths}`],
   );
   const port = await program.port();
-  const connect = () =>
-    Deno.connectTls({ hostname: "localhost", port, caCerts: [ca] });
-  return { program, connect, echoes: true };
+  // To close a connection of TLS that nobody reads from, Deno waits for its reader.
+  // So there is a wire between, which can be cut.
+  const wires = new WeakMap<Deno.Conn, Deno.Conn[]>();
+  const options = { hostname: "localhost", caCerts: [ca] };
+  const connect = async () => {
+    const relay = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const connecting = Deno.connectTls({ ...options, port: relay.addr.port });
+    const ends = await Promise.all([relay.accept(), Deno.connect({ port })]);
+    relay.close();
+    const [one, other] = ends;
+    one.readable.pipeTo(other.writable).catch(() => {});
+    other.readable.pipeTo(one.writable).catch(() => {});
+    const conn = await connecting;
+    wires.set(conn, ends);
+    return conn;
+  };
+  const cut = (conn: Deno.Conn) => wires.get(conn)?.forEach(close);
+  return { program, connect, cut, echoes: true };
 }
 
 async function unix(scope: Scope): Promise<Server> {
@@ -214,6 +231,7 @@ const MISDEEDS: Record<string, (server: Server) => Promise<void>> = {
       before = written;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
+    server.cut?.(conn);
     close(conn);
     await writing;
   },
