@@ -1,7 +1,8 @@
 // The codec that is used unless another is given.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { deflateRawSync } from "node:zlib";
 import {
+  DeflateDataError,
   pakoCodec,
   PakoDeflater,
   PakoInflater,
@@ -69,4 +70,23 @@ Deno.test("PakoDeflater skip() takes in what was compressed elsewhere", () => {
       );
     }
   }
+});
+
+Deno.test("pakoCodec gives what came before the end of a long message that ends within a block", () => {
+  const noise = new Uint8Array(200_000);
+  for (let i = 0; i < noise.length; i += 50_000) {
+    crypto.getRandomValues(noise.subarray(i, i + 50_000));
+  }
+  const settings = { windowBits: 15, level: 0, memLevel: 8 };
+  const bytes = pakoCodec.deflater(settings).compress(noise);
+  const pieces = pakoCodec.inflater({ windowBits: 15 }).decompress(
+    bytes.slice(0, 150_000),
+    { last: true, budget: 1_000_000 },
+  );
+  let length = 0;
+  const error = assertThrows(() => {
+    for (const piece of pieces) length += piece.length;
+  }, DeflateDataError);
+  assertEquals(error.message.includes("ends within a block"), true);
+  assertEquals(length > 131_072, true);
 });
