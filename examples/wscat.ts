@@ -6,7 +6,7 @@
 import { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { TextLineStream } from "@std/streams";
-import type { ByteStream } from "@noio/ws/handshake";
+import { type ByteStream, ClientHandshake } from "@noio/ws/handshake";
 import { permessageDeflate } from "@noio/ws/permessage-deflate";
 import { connect } from "./connect.ts";
 import { tapped } from "./frame_tap.ts";
@@ -114,17 +114,18 @@ try {
     const [name] = field.split(":", 1);
     return [name.trim(), field.slice(name.length + 1).trim()];
   });
+  const asked = { headers, subprotocols: values.subprotocol };
+  new ClientHandshake(url, asked); // a mistake of ours throws here
   const stream = await open(new URL(url));
   ws = new WebSocketStream(url, {
-    headers,
-    subprotocols: values.subprotocol,
+    ...asked,
     extensions: values.compress ? [permessageDeflate()] : [],
     stream: values["show-frames"]
       ? tapped(stream, (direction, line) => note(`${direction} ${line}`))
       : stream,
   });
 } catch (error) {
-  if (error instanceof TypeError) fail(messageOf(error), 2); // of ours
+  if (error instanceof TypeError) fail(messageOf(error), 2);
   fail(`Cannot connect to ${url}: ${messageOf(error)}`, 3);
 }
 

@@ -167,8 +167,9 @@ export async function runExample(
   name: string,
   args: readonly string[] = [],
   input = "",
+  flags?: readonly string[],
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const program = await Program.start(scope, name, args);
+  const program = await Program.start(scope, name, args, flags);
   await program.write(input).catch(() => {});
   await program.closeInput().catch(() => {});
   const code = await program.code();

@@ -1,7 +1,7 @@
-// deno run --allow-all tests/bench/servers/deflate_echo.ts [portable]
+// deno run --allow-all tests/bench/servers/deflate_echo.ts [zlib]
 //
-// `examples/echo_server.ts` with permessage-deflate: on `node:zlib`, or on the
-// portable codec.
+// `examples/echo_server.ts` with permessage-deflate: on the portable codec, which
+// is the default of the package, or on `node:zlib`.
 
 // deno-lint-ignore-file no-console -- it says where it listens
 
@@ -11,7 +11,7 @@ import { zlibCodec } from "@noio/ws/zlib-codec";
 import { echo } from "../../../examples/echo_server.ts";
 import { transportOf } from "../../../examples/transport.ts";
 
-const codec = Deno.args[0] === "portable" ? pakoCodec : zlibCodec;
+const codec = Deno.args[0] === "zlib" ? zlibCodec : pakoCodec;
 const extensions = [permessageDeflate({ codec })];
 const leaving = new AbortController().signal;
 
