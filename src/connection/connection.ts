@@ -330,17 +330,17 @@ export class Connection<
       | PreparedMessage<O>
       | Iterable<SendData<O> | PreparedMessage<O>>,
   ): Uint8Array<ArrayBuffer> {
-    if (data instanceof PreparedMessage) return this.#sendPrepared(data);
     if (typeof data !== "object" || data === null) {
       throw new TypeError(
         `Cannot send ${typeof data}: an object with a \`type\` is needed`,
       );
     }
-    if (!isOne(data)) return this.#sendAll(data);
     if (this.#phase === "open") {
-      const bytes = this.#sender.encodeWhole(data);
+      const bytes = this.#sender.encodeWhole(data as Partial<SendData<O>>);
       if (bytes !== undefined) return bytes;
     }
+    if (data instanceof PreparedMessage) return this.#sendPrepared(data);
+    if (!isOne(data)) return this.#sendAll(data);
     const opcode = this.#sender.opcodeOf(data.type);
     // Fragments move more than the phase, and a list knows how to undo that.
     if (data.fin === false || opcode === Opcode.CONTINUATION) {

@@ -9,6 +9,8 @@ import { LocalProtocolError } from "../errors.ts";
 import type { Pipeline } from "../extensions/pipeline.ts";
 import { checkMemory } from "../framing/chunk.ts";
 import {
+  ALIGN_BYTES,
+  alignedStart,
   firstByte,
   headBytes,
   maskRange,
@@ -21,7 +23,7 @@ import {
 import type { KeyPool } from "../framing/keys.ts";
 import { isControl, Opcode, type OpcodeTable } from "../framing/opcode.ts";
 import { CARVE_BYTES, EMPTY, Space, spaceFor } from "../framing/slab.ts";
-import { xorBytes } from "../framing/mask.ts";
+import { copyMasked, xorBytes } from "../framing/mask.ts";
 import { utf8Length, Utf8Validator } from "../framing/utf8.ts";
 import {
   type CloseInfo,
@@ -100,6 +102,8 @@ export class Sender {
   readonly #claimed: number;
   readonly #keys: KeyPool | undefined;
   readonly #pipeline: Pipeline | undefined;
+  /** Whether there are no extensions. */
+  readonly #isPlain: boolean;
   readonly #outgoing = new Outgoing();
   readonly #before = new Outgoing();
 
@@ -108,6 +112,7 @@ export class Sender {
     this.#claimed = settings.claimed;
     this.#keys = settings.keys;
     this.#pipeline = settings.pipeline;
+    this.#isPlain = settings.pipeline === undefined;
   }
 
   /** Remembers where the messages stand, in case that `restore` is needed. */
@@ -181,14 +186,17 @@ export class Sender {
    * To make no plan, and to write a short head and a short ASCII text by hand, is
    * three times as fast for 16 bytes.
    */
-  encodeWhole(data: DataToSend): Uint8Array<ArrayBuffer> | undefined {
+  encodeWhole(
+    data: Partial<DataToSend>,
+  ): Uint8Array<ArrayBuffer> | undefined {
     const { type, message, fin, reserved, statusCode } = data;
-    const isPlain = fin !== false && statusCode === undefined &&
-      (reserved === undefined || reserved === NONE) &&
-      this.#outgoing.opcode === 0 && this.#pipeline === undefined;
-    if (!isPlain) return undefined;
+    if (
+      (type !== "text" && type !== "binary") || fin === false ||
+      statusCode !== undefined ||
+      (reserved !== undefined && reserved !== NONE) || !this.#isPlain ||
+      this.#outgoing.opcode !== 0
+    ) return undefined;
     if (typeof message === "string") {
-      if (type !== "text" && type !== "binary") return undefined;
       const first = type === "text" ? WHOLE_TEXT : WHOLE_BINARY;
       if (message.length <= BY_HAND) {
         const encoded = this.#encodeAscii(first, message);
@@ -198,11 +206,37 @@ export class Sender {
         ? this.#encodeText(first, message)
         : undefined;
     }
-    if (
-      type !== "binary" || !(message instanceof Uint8Array) ||
-      message.length === 0 || !(message.buffer instanceof ArrayBuffer)
-    ) return undefined;
-    return this.#encodeBytes(WHOLE_BINARY, message);
+    if (type === "text" || !(message instanceof Uint8Array)) return undefined;
+    const { length } = message;
+    // No length may mean that its memory is detached.
+    if (length === 0 || !(message.buffer instanceof ArrayBuffer)) {
+      return undefined;
+    }
+    return length <= BY_HAND
+      ? this.#encodeShort(message, length)
+      : this.#encodeBytes(WHOLE_BINARY, message);
+  }
+
+  /** Encodes a short binary message. */
+  #encodeShort(payload: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+    const space = spaceFor(length + SHORT_HEAD);
+    const { bytes, at } = space;
+    const keys = this.#keys;
+    bytes[at] = WHOLE_BINARY;
+    if (keys === undefined) {
+      bytes[at + 1] = length;
+      const from = at + 2;
+      for (let i = 0; i < length; i++) bytes[from + i] = payload[i];
+      return space.carve(at, from + length);
+    }
+    const key = keys.next();
+    bytes[at + 1] = 0x80 | length;
+    bytes[at + 2] = key;
+    bytes[at + 3] = key >>> 8;
+    bytes[at + 4] = key >>> 16;
+    bytes[at + 5] = key >>> 24;
+    copyMasked(bytes, at + SHORT_HEAD, payload, key);
+    return space.carve(at, at + SHORT_HEAD + length);
   }
 
   /** Encodes one frame. */
@@ -217,8 +251,9 @@ export class Sender {
   #encodeBytes(first: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
     const { length } = payload;
     const key = this.#keys?.next();
-    const space = spaceFor(headBytes(length, key !== undefined) + length);
-    const start = space.at;
+    const head = headBytes(length, key !== undefined);
+    const space = spaceFor(head + length + ALIGN_BYTES);
+    const start = key === undefined ? space.at : alignedStart(space, head);
     const at = writeHead(space.bytes, start, first, length, key);
     return space.carve(start, writePayload(space, at, payload, key));
   }
@@ -253,11 +288,13 @@ export class Sender {
     const isMasked = this.#keys !== undefined;
     const { length } = text;
     const guess = headBytes(length, isMasked);
-    const most = 3 * length + LONG_HEAD;
+    const most = 3 * length + LONG_HEAD + ALIGN_BYTES;
     // A short one has room for the worst; a long one, where that would be much,
     // has room for ASCII at first.
-    let space = spaceFor(most <= CARVE_BYTES ? most : length + LONG_HEAD);
-    let start = space.at;
+    let space = spaceFor(
+      most <= CARVE_BYTES ? most : length + LONG_HEAD + ALIGN_BYTES,
+    );
+    let start = isMasked ? alignedStart(space, guess) : space.at;
     const ascii = encodeInto(text, space, start + guess);
     const { read } = ascii;
     let { written } = ascii;

@@ -1,6 +1,13 @@
 // Frames (RFC 6455, section 5.2) and how they are written.
 
-import { copyMasked, maskKey, WORDS_FROM, xorBytes, xorWords } from "./mask.ts";
+import {
+  copyMasked,
+  maskKey,
+  WORDS_FROM,
+  xorBytes,
+  xorWhole,
+  xorWords,
+} from "./mask.ts";
 import { type Space, spaceFor } from "./slab.ts";
 
 /** The three reserved bits RSV1, RSV2 and RSV3 (RFC 6455, section 5.2). */
@@ -150,7 +157,18 @@ export function writePayload(
   return end;
 }
 
-/** Masks what has been written between two indices. */
+/** Room for a frame to begin later, and for the last word of its payload. */
+export const ALIGN_BYTES = 16;
+
+/** Where a frame begins whose payload is to begin with a word. */
+export function alignedStart(space: Space, head: number): number {
+  return space.at + (-(space.at + head) & 7);
+}
+
+/**
+ * Masks what has been written between two indices. Nothing has been written behind
+ * it yet: where the payload begins with a word, its last word is masked as a whole.
+ */
 export function maskRange(
   space: Space,
   from: number,
@@ -158,8 +176,14 @@ export function maskRange(
   key: number | undefined,
 ): void {
   if (key === undefined) return;
-  if (to - from < WORDS_FROM) xorBytes(space.bytes, from, to, key);
-  else xorWords(space.bytes, space.words, 0, from, to, key);
+  if (to - from < WORDS_FROM) return xorBytes(space.bytes, from, to, key);
+  const { words } = space;
+  const end = to + 7 >>> 3;
+  if ((from & 7) === 0 && end <= words.length) {
+    xorWhole(words, from >>> 3, end, key);
+  } else {
+    xorWords(space.bytes, words, 0, from, to, key);
+  }
 }
 
 /**
