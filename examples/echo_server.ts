@@ -1,10 +1,10 @@
 // deno run --allow-net=127.0.0.1 examples/echo_server.ts [port]
 //
-// Sends back every message. The core as it is: bytes in, events out, bytes out.
+// Sends back every message, as its parts arrive: one of any size takes no more
+// memory than another. The core as it is: bytes in, events out, bytes out.
 // (`websocket_stream.ts` is more comfortable; this is how to be fast.)
 
-import { concat } from "@std/bytes";
-import type { Connection } from "@noio/ws";
+import type { Connection, ReceivedEvent } from "@noio/ws";
 import { acceptUpgrade } from "@noio/ws/handshake";
 import {
   interruption,
@@ -15,6 +15,18 @@ import {
   SERVER_OPTIONS,
 } from "./program.ts";
 import { closeTransport, type Transport, transportOf } from "./transport.ts";
+
+/** How much is written at once: all that one read can bring, and its heads. */
+const ROOM_BYTES = 266_240;
+
+/** From how many bytes on a message is worth a view of where it is to go. */
+const LARGE_BYTES = 1024;
+
+/** Memory that is free. Each connection takes some only while it writes. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+
+/** How much of it is kept, for the time when many write at once has passed. */
+const SPARE_COUNT = 16;
 
 const HELP = `
 Sends back every message.
@@ -51,16 +63,30 @@ export async function echo(
   leaving.addEventListener("abort", leave);
   try {
     do {
-      // All that one read has brought is answered with one write.
-      const answers: Uint8Array<ArrayBuffer>[] = [];
-      for (const event of ws.events()) {
-        if (event.type !== "text" && event.type !== "binary") {
-          answers.push(ws.reply(event));
-        } else if (ws.state === "open") answers.push(ws.send(event));
-      }
-      if (answers.length > 0) {
+      let event = ws.nextEvent();
+      if (typeof event !== "string") {
         isWriting = true;
-        await transport.write(join(answers));
+        // All that one read has brought is answered with one write, from memory
+        // that is used again: most of what a large message costs is fresh memory.
+        const buffer = spare.pop() ?? new Uint8Array(ROOM_BYTES);
+        let end = 0;
+        for (; typeof event !== "string"; event = ws.nextEvent()) {
+          const bytes = answer(ws, event, buffer, end);
+          if (bytes.buffer !== buffer.buffer) {
+            if (end + bytes.length > buffer.length) {
+              await transport.write(buffer.subarray(0, end));
+              end = 0;
+            }
+            if (bytes.length > buffer.length) {
+              await transport.write(bytes);
+              continue;
+            }
+            buffer.set(bytes, end);
+          }
+          end += bytes.length;
+        }
+        if (end > 0) await transport.write(buffer.subarray(0, end));
+        if (spare.length < SPARE_COUNT) spare.push(buffer);
         if (leaving.aborted) await transport.write(goodbye());
         isWriting = false;
       }
@@ -75,8 +101,24 @@ export async function echo(
   }
 }
 
-function join(chunks: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  return chunks.length === 1 ? chunks[0] : concat(chunks);
+/** The answer to an event; a large one in the buffer, if there is room. */
+function answer(
+  ws: Connection,
+  event: ReceivedEvent,
+  buffer: Uint8Array<ArrayBuffer>,
+  end: number,
+): Uint8Array<ArrayBuffer> {
+  switch (event.type) {
+    case "text":
+    case "binary":
+    case "continue":
+      if (ws.state !== "open") return new Uint8Array(0); // we are leaving
+      return event.message.length < LARGE_BYTES
+        ? ws.send(event)
+        : ws.send(event, buffer.subarray(end));
+    default:
+      return ws.reply(event);
+  }
 }
 
 if (import.meta.main) {
@@ -92,7 +134,12 @@ if (import.meta.main) {
   await serve(listener, async (conn) => {
     // Who does not finish the handshake in time is not waited for.
     const signal = AbortSignal.any([leaving, AbortSignal.timeout(timeout)]);
-    const upgrade = await acceptUpgrade(conn, { signal });
+    // By chunk no message has to be held, so none is too long.
+    const connection = {
+      delivery: "chunk",
+      maxMessageBytes: Infinity,
+    } as const;
+    const upgrade = await acceptUpgrade(conn, { signal, connection });
     if (upgrade.accepted) {
       await echo(transportOf(conn), upgrade.connection, leaving);
     }

@@ -43,6 +43,7 @@ export function transportOf(stream: ByteStream): Transport {
 
 const SMALL = 4096;
 const LARGE = 65_536;
+const LARGEST = 262_144;
 
 function overConn(conn: Conn): Transport {
   // One buffer, read into again and again, is twice as fast as a fresh one for
@@ -57,8 +58,8 @@ function overConn(conn: Conn): Transport {
         const count = await conn.read(buffer);
         if (count === null) return null;
         const bytes = new Uint8Array(buffer.buffer, 0, count);
-        if (count === buffer.length && count < LARGE) {
-          buffer = new Uint8Array(LARGE);
+        if (count === buffer.length && count < LARGEST) {
+          buffer = new Uint8Array(count < LARGE ? LARGE : LARGEST);
         } else if (count < SMALL && buffer.length > SMALL) {
           buffer = new Uint8Array(SMALL);
         }

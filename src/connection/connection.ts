@@ -84,6 +84,7 @@ export interface AnyConnection {
       | SendData<CustomOpcodes>
       | PreparedMessage<CustomOpcodes>
       | Iterable<SendData<CustomOpcodes> | PreparedMessage<CustomOpcodes>>,
+    into?: Uint8Array | undefined,
   ): Uint8Array<ArrayBuffer>;
   /** Encodes what RFC 6455 wants in answer. */
   reply(
@@ -296,6 +297,12 @@ export class Connection<
    *
    * @param data A message, a fragment or a control frame; or several, for one
    * piece of bytes. A {@linkcode PreparedMessage} gives bytes that all share
+   * @param into Memory to write to, which spares the allocation: for who writes to
+   * a socket from one buffer again and again. Must not overlap with the data. Where
+   * there is not room enough (for text that is up to three bytes for each unit, and
+   * some 30 bytes for the head), and for a prepared message, the result has memory
+   * of its own as if this were left out; else it begins where `into` does, and
+   * behind it `into` may have been written to
    * @returns The bytes to write
    * @throws {LocalProtocolError} If the protocol forbids it as the connection
    * stands: after a close, out of order among fragments, a control frame that is
@@ -323,8 +330,37 @@ export class Connection<
    *   new Uint8Array([0x02, 0x01, 1, 0x80, 0x01, 2, 0x88, 0x02, 0x03, 0xe8]),
    * );
    * ```
+   *
+   * @example Into a buffer that is used again and again
+   * ```ts
+   * import { assertStrictEquals } from "@std/assert";
+   * import { Connection } from "@noio/ws";
+   *
+   * const ws = new Connection("server");
+   * const buffer = new Uint8Array(65_536);
+   * const bytes = ws.send({ type: "text", message: "hi" }, buffer);
+   * assertStrictEquals(bytes.buffer, buffer.buffer);
+   * // await conn.write(bytes): then the buffer is free again
+   * ```
    */
   send(
+    data:
+      | SendData<O>
+      | PreparedMessage<O>
+      | Iterable<SendData<O> | PreparedMessage<O>>,
+    into?: Uint8Array | undefined,
+  ): Uint8Array<ArrayBuffer> {
+    if (into === undefined) return this.#send(data);
+    checkChunk(into, "send into");
+    this.#sender.writeTo(into);
+    try {
+      return this.#send(data);
+    } finally {
+      this.#sender.writeTo(undefined);
+    }
+  }
+
+  #send(
     data:
       | SendData<O>
       | PreparedMessage<O>
@@ -361,6 +397,8 @@ export class Connection<
       );
     }
     const opcode = message.opcode ?? this.#sender.opcodeOf(message.type);
+    // Its bytes are others' too.
+    this.#sender.writeTo(undefined);
     if (this.#phase !== "open") {
       this.#step(this.#phase, opcode, message.type, undefined); // throws
     }

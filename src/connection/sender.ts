@@ -106,6 +106,8 @@ export class Sender {
   readonly #isPlain: boolean;
   readonly #outgoing = new Outgoing();
   readonly #before = new Outgoing();
+  /** Memory of the caller's to write to. */
+  #room: Space | undefined = undefined;
 
   constructor(settings: Settings) {
     this.#table = settings.table;
@@ -113,6 +115,11 @@ export class Sender {
     this.#keys = settings.keys;
     this.#pipeline = settings.pipeline;
     this.#isPlain = settings.pipeline === undefined;
+  }
+
+  /** Has the next frames written to a buffer, where they fit, or no longer. */
+  writeTo(buffer: Uint8Array<ArrayBuffer> | undefined): void {
+    this.#room = buffer && roomOf(buffer);
   }
 
   /** Remembers where the messages stand, in case that `restore` is needed. */
@@ -219,7 +226,7 @@ export class Sender {
 
   /** Encodes a short binary message. */
   #encodeShort(payload: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
-    const space = spaceFor(length + SHORT_HEAD);
+    const space = this.#spaceFor(length + SHORT_HEAD);
     const { bytes, at } = space;
     const keys = this.#keys;
     bytes[at] = WHOLE_BINARY;
@@ -252,8 +259,8 @@ export class Sender {
     const { length } = payload;
     const key = this.#keys?.next();
     const head = headBytes(length, key !== undefined);
-    const space = spaceFor(head + length + ALIGN_BYTES);
-    const start = key === undefined ? space.at : alignedStart(space, head);
+    const space = this.#spaceFor(head + length + ALIGN_BYTES);
+    const start = this.#startIn(space, head, key !== undefined);
     const at = writeHead(space.bytes, start, first, length, key);
     return space.carve(start, writePayload(space, at, payload, key));
   }
@@ -264,7 +271,7 @@ export class Sender {
     text: string,
   ): Uint8Array<ArrayBuffer> | undefined {
     const { length } = text;
-    const space = spaceFor(length + SHORT_HEAD);
+    const space = this.#spaceFor(length + SHORT_HEAD);
     const { bytes } = space;
     const start = space.at;
     const from = start + (this.#keys === undefined ? 2 : 6);
@@ -291,10 +298,10 @@ export class Sender {
     const most = 3 * length + LONG_HEAD + ALIGN_BYTES;
     // A short one has room for the worst; a long one, where that would be much,
     // has room for ASCII at first.
-    let space = spaceFor(
+    let space = this.#spaceFor(
       most <= CARVE_BYTES ? most : length + LONG_HEAD + ALIGN_BYTES,
     );
-    let start = isMasked ? alignedStart(space, guess) : space.at;
+    let start = this.#startIn(space, guess, isMasked);
     const ascii = encodeInto(text, space, start + guess);
     const { read } = ascii;
     let { written } = ascii;
@@ -346,6 +353,21 @@ export class Sender {
     return bytes;
   }
 
+  /** Where a frame begins: in memory of ours, so that masking is fastest. */
+  #startIn(space: Space, head: number, isMasked: boolean): number {
+    return isMasked && space !== this.#room
+      ? alignedStart(space, head)
+      : space.at;
+  }
+
+  /** A space with room for so many bytes: the caller's, or one of ours. */
+  #spaceFor(size: number): Space {
+    const room = this.#room;
+    return room !== undefined && room.end - room.at >= size
+      ? room
+      : spaceFor(size);
+  }
+
   /** Whether a frame may be sent without regard to what was sent before. */
   #isFree(opcode: number): boolean {
     return isControl(opcode) || this.#outgoing.opcode === 0;
@@ -385,7 +407,7 @@ export class Sender {
         : payload.length;
       total += headBytes(length, this.#keys !== undefined) + length;
     }
-    const space = spaceFor(total);
+    const space = this.#spaceFor(total);
     const start = space.at;
     let at = start;
     for (const plan of plans) at = this.#write(space, at, plan);
@@ -506,6 +528,19 @@ export class Sender {
   }
 }
 
+/** The space of the buffer that was written to last: it is likely the next. */
+let lastRoom = new Space(0);
+
+/** The space of a caller's buffer, from where that begins to where it ends. */
+function roomOf(buffer: Uint8Array<ArrayBuffer>): Space {
+  if (lastRoom.bytes.buffer !== buffer.buffer) {
+    lastRoom = new Space(buffer.buffer);
+  }
+  lastRoom.at = buffer.byteOffset;
+  lastRoom.end = buffer.byteOffset + buffer.length;
+  return lastRoom;
+}
+
 /** Takes a text for bytes where it is long: its length is not worth counting. */
 function inBytes(plan: Plan): Plan {
   const { payload } = plan;
@@ -517,10 +552,10 @@ function inBytes(plan: Plan): Plan {
 /** Writes as much of a text as there is room for from `at` on. */
 function encodeInto(
   text: string,
-  { bytes }: Space,
+  { bytes, end }: Space,
   at: number,
 ): TextEncoderEncodeIntoResult {
-  const room = new Uint8Array(bytes.buffer, at, bytes.length - at);
+  const room = new Uint8Array(bytes.buffer, at, end - at);
   return encoder.encodeInto(text, room);
 }
 

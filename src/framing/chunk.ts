@@ -1,4 +1,4 @@
-// What `recv` takes: bytes that the caller hands over.
+// What `recv` takes, and `send` may write to: bytes that the caller hands over.
 
 /**
  * Checks that a chunk is bytes that may be changed in place.
@@ -8,13 +8,14 @@
  */
 export function checkChunk(
   chunk: Uint8Array,
+  verb: "receive" | "send into" = "receive",
 ): asserts chunk is Uint8Array<ArrayBuffer> {
   if (
     !(chunk instanceof Uint8Array) && tagOf(chunk) !== "[object Uint8Array]"
   ) {
-    throw new TypeError("Cannot receive what is not a Uint8Array");
+    throw new TypeError(`Cannot ${verb} what is not a Uint8Array`);
   }
-  checkMemory(chunk, "receive");
+  checkMemory(chunk, verb);
 }
 
 /**
@@ -24,7 +25,7 @@ export function checkChunk(
  */
 export function checkMemory(
   view: ArrayBufferView,
-  verb: "receive" | "send",
+  verb: "receive" | "send" | "send into",
 ): asserts view is ArrayBufferView<ArrayBuffer> {
   const { buffer } = view;
   if (

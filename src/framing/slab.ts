@@ -17,11 +17,14 @@ export class Space {
   readonly #buffer: ArrayBuffer;
   /** The index of the next free byte. */
   at = 0;
+  /** Where the free bytes end. */
+  end: number;
   #words: Words | undefined = undefined;
 
-  constructor(size: number) {
-    this.bytes = new Uint8Array(size);
+  constructor(size: number | ArrayBuffer) {
+    this.bytes = new Uint8Array(size as number); // the compiler takes one or the other
     this.#buffer = this.bytes.buffer;
+    this.end = this.bytes.length;
   }
 
   /** The words of the buffer; the first begins at byte 0. */

@@ -1,4 +1,5 @@
 import {
+  assert,
   assertEquals,
   assertNotStrictEquals,
   assertStrictEquals,
@@ -217,4 +218,16 @@ Deno.test("PreparedMessage is not shared through an extension that knows of no s
   const [one, other] = [send(), send()];
   assertEquals(one, hex("81 02 61 61"));
   assertNotStrictEquals(one, other);
+});
+
+Deno.test("a prepared message is not written into a buffer, as its bytes are for all", () => {
+  const prepared = new PreparedMessage({ type: "text", message: "hello" });
+  const buffer = new Uint8Array(1000);
+  const bytes = new Connection("server").send(prepared, buffer);
+  assert(bytes.buffer !== buffer.buffer);
+  buffer.fill(0xff);
+  assertEquals(
+    new Connection("server").send(prepared),
+    hex("81 05 68 65 6c 6c 6f"),
+  );
 });

@@ -315,6 +315,100 @@ Deno.test("send() goes on when a result of it was transferred", () => {
   }
 });
 
+for (const role of ROLES) {
+  Deno.test(`send() of a ${role} writes into a buffer where there is room for it, and nowhere else`, () => {
+    const messages: Data[] = [0, 1, 7, 32, 33, 63, 64, 65, 125, 126, 1000, 5000]
+      .flatMap((length): Data[] => [
+        { type: "binary", message: payloadOf(length) },
+        { type: "text", message: "a".repeat(length) },
+        { type: "text", message: "\u20ac".repeat(length) },
+      ]);
+    const lists: (Data | Data[])[] = [
+      ...messages,
+      messages,
+      { type: "ping", message: "1" },
+      [{ type: "binary", message: payloadOf(99), fin: false }, {
+        type: "continue",
+        message: payloadOf(101),
+      }],
+    ];
+    for (const data of lists) {
+      const expected = fixed(role).send(data);
+      for (let offset = 0; offset < 8; offset++) {
+        for (const room of [0, 1, 16, 30, 20_000]) {
+          const buffer = new Uint8Array(expected.length + room + 40).fill(0xee);
+          const into = buffer.subarray(
+            offset,
+            offset + expected.length + room,
+          );
+          const bytes = fixed(role).send(data, into);
+          assertEquals(bytes, expected);
+          if (bytes.buffer === buffer.buffer) {
+            assertEquals(bytes.byteOffset, offset, "where `into` begins");
+          } else assert(room < 20_000, "there was room");
+          // Before `into` and behind it nothing is written.
+          assert(buffer.subarray(0, offset).every((byte) => byte === 0xee));
+          assert(
+            buffer.subarray(offset + into.length).every((byte) =>
+              byte === 0xee
+            ),
+          );
+        }
+      }
+    }
+  });
+
+  Deno.test(`send() of a ${role} writes one message behind the other into a buffer`, () => {
+    const buffer = new Uint8Array(4096);
+    const ws = fixed(role);
+    const twin = fixed(role);
+    const expected: Uint8Array[] = [];
+    let end = 0;
+    for (const length of [3, 70, 0, 300, 126, 1]) {
+      const data: Data = { type: "binary", message: payloadOf(length) };
+      const bytes = ws.send(data, buffer.subarray(end));
+      assertEquals(bytes.buffer, buffer.buffer);
+      assertEquals(bytes.byteOffset, end);
+      end += bytes.length;
+      expected.push(twin.send(data));
+    }
+    assertEquals(buffer.subarray(0, end), concat(...expected));
+    // Without a buffer, the last one is not written to any more.
+    const before = buffer.slice();
+    const own = ws.send({ type: "text", message: "own" });
+    assertEquals(own, twin.send({ type: "text", message: "own" }));
+    assertEquals(buffer, before);
+  });
+
+  Deno.test(`send() of a ${role} forgets the buffer where nothing can be sent, and refuses what is none`, () => {
+    const ws = fixed(role);
+    const buffer = new Uint8Array(100).fill(0xee);
+    const data: Data = { type: "ping", message: "1" };
+    assertThrows(
+      () => ws.send({ type: "continue" }, buffer),
+      LocalProtocolError,
+    );
+    assertEquals(ws.send(data), fixed(role).send(data));
+    assert(buffer.every((byte) => byte === 0xee));
+    assertThrows(
+      () => ws.send(data, untyped([])),
+      TypeError,
+      "Cannot send into what is not a Uint8Array",
+    );
+    assertThrows(
+      () => ws.send(data, new Uint8Array(new SharedArrayBuffer(100))),
+      TypeError,
+      "Cannot send into a view of shared memory",
+    );
+    structuredClone(buffer.buffer, { transfer: [buffer.buffer] });
+    assertThrows(
+      () => ws.send(data, buffer),
+      TypeError,
+      "Cannot send into a view whose buffer is detached",
+    );
+  });
+}
+
 Deno.test("send() encodes several into one piece, and none into none", () => {
   for (const role of ROLES) {
     const ws = fixed(role);

@@ -8,6 +8,7 @@ import {
 import { Buffer } from "node:buffer";
 import * as fc from "fast-check";
 import {
+  alignedStart,
   encodeFrame,
   firstByte,
   headBytes,
@@ -311,7 +312,13 @@ Deno.test("writePayload() copies, masks, and tells where it ended", () => {
 });
 
 Deno.test("maskRange() masks what lies between, from the first byte of the key", () => {
-  for (const [from, to] of [[3, 3], [3, 20], [3, 66], [3, 67], [5, 120]]) {
+  for (
+    const [from, to] of [
+      ...[[3, 3], [3, 20], [3, 66], [3, 67], [5, 120]],
+      // From the first byte of a word on, to the end of one or of the memory.
+      ...[[0, 20], [0, 64], [8, 80], [64, 128]],
+    ]
+  ) {
     const space = new Space(128);
     space.bytes.set(payloadOf(128));
     maskRange(space, from, to, packKey(KEY, 0));
@@ -320,6 +327,38 @@ Deno.test("maskRange() masks what lies between, from the first byte of the key",
     assertEquals(toHex(space.bytes), toHex(expected));
     maskRange(space, 0, 128, undefined);
     assertEquals(toHex(space.bytes), toHex(expected));
+  }
+});
+
+Deno.test("maskRange() masks the last word as a whole, if it is in the memory", () => {
+  for (const [size, from, to] of [[128, 0, 65], [128, 16, 121], [70, 0, 70]]) {
+    const space = new Space(size);
+    space.bytes.set(payloadOf(to - from), from);
+    maskRange(space, from, to, packKey(KEY, 0));
+    assertEquals(
+      toHex(space.bytes.subarray(from, to)),
+      toHex(masked(payloadOf(to - from), KEY)),
+    );
+  }
+});
+
+Deno.test("maskRange() leaves alone what lies behind the space", () => {
+  const space = new Space(128);
+  space.end = 100;
+  maskRange(space, 0, 100, packKey(KEY, 0));
+  assert(space.bytes.subarray(100).every((byte) => byte === 0));
+  assertEquals(space.bytes.subarray(0, 100), masked(new Uint8Array(100), KEY));
+});
+
+Deno.test("alignedStart() is where the payload begins with a word", () => {
+  for (let at = 0; at < 16; at++) {
+    for (const head of [6, 8, 14]) {
+      const space = new Space(64);
+      space.at = at;
+      const start = alignedStart(space, head);
+      assertEquals((start + head) % 8, 0);
+      assert(start >= at && start < at + 8);
+    }
   }
 });
 

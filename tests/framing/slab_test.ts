@@ -114,6 +114,14 @@ Deno.test("Space.words are the words from byte 0, always the same", () => {
   assertStrictEquals(space.words, space.words);
 });
 
+Deno.test("Space of a buffer is all of it", () => {
+  const { buffer } = new Uint8Array([1, 2, 3]);
+  const space = new Space(buffer);
+  assertEquals([space.at, ...space.bytes], [0, 1, 2, 3]);
+  assertEquals(space.carve(1, 3), new Uint8Array([2, 3]));
+  assertStrictEquals(space.carve(1, 3).buffer, buffer);
+});
+
 Deno.test("EMPTY has no bytes", () => {
   assertEquals(EMPTY.length, 0);
   assertEquals(EMPTY.buffer.byteLength, 0);
