@@ -49,6 +49,12 @@ export class PreparedMessage<const O extends CustomOpcodes = NoOpcodes> {
    */
   readonly bits: number;
   /**
+   * How many bytes it has, once that was counted.
+   *
+   * @internal
+   */
+  length: number | undefined = undefined;
+  /**
    * The encoding of all connections without extensions.
    *
    * @internal

@@ -334,7 +334,7 @@ export class Sender {
     prepared: Prepared,
   ): Uint8Array<ArrayBuffer> {
     const isPlain = this.#pipeline === undefined && prepared.opcode === opcode;
-    const key = isPlain ? undefined : this.#keyOf(opcode, prepared.data);
+    const key = isPlain ? undefined : this.#keyOf(opcode, prepared);
     const encoded = isPlain
       ? prepared.plain
       : key === undefined
@@ -374,10 +374,10 @@ export class Sender {
   }
 
   /** What the encoding of a message depends on, if it can be shared. */
-  #keyOf(opcode: number, data: DataToSend): string | undefined {
+  #keyOf(opcode: number, prepared: Prepared): string | undefined {
     if (this.#pipeline === undefined || isControl(opcode)) return `${opcode}`;
-    const { type, compress, message = "" } = data;
-    const length = typeof message === "string"
+    const { type, compress, message = "" } = prepared.data;
+    const length = prepared.length ??= typeof message === "string"
       ? utf8Length(message)
       : message.byteLength;
     const key = this.#pipeline.sharedKey({ type, length, fin: true, compress });
