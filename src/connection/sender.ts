@@ -564,14 +564,30 @@ function extend(plan: Plan, pipeline: Pipeline): Plan {
   const { opcode, first, type, compress } = plan;
   if (isControl(opcode)) return plan;
   const part = typeof plan.payload === "string"
-    ? encoder.encode(plan.payload)
+    ? encodeText(plan.payload)
     : plan.payload;
   const fin = first >= 0x80;
   const bits = opcode === Opcode.CONTINUATION
     ? 0
     : pipeline.beginEncoding({ type, length: part.length, fin, compress });
+  if (!pipeline.encodes) return plan;
   const payload = pipeline.encode(part, fin);
-  return { ...plan, first: first | bits << 4, payload };
+  return {
+    ...plan,
+    first: first | bits << 4,
+    // The next text needs the same memory.
+    payload: payload.buffer === scratch.buffer ? payload.slice() : payload,
+  };
+}
+
+/** Memory for a text on its way through the extensions. */
+const scratch = new Uint8Array(16_384);
+
+/** The UTF-8 of a text, good until the next one. */
+function encodeText(text: string): Uint8Array<ArrayBuffer> {
+  if (3 * text.length > scratch.length) return encoder.encode(text);
+  const { written } = encoder.encodeInto(text, scratch);
+  return new Uint8Array(scratch.buffer, 0, written);
 }
 
 function fragmented(type: string): LocalProtocolError {

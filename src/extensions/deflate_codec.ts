@@ -234,6 +234,23 @@ const BRIEF_BYTES = 2048;
 /** The memory for that: a hash table of 2,048 places, blocks of 1,023 symbols. */
 const BRIEF_MEM_LEVEL = 4;
 
+/**
+ * How far the default level searches: zlib's own numbers are 8, 16, 128 and 128.
+ *
+ * pako hashes four bytes where zlib hashes three, so that its chains hold better
+ * matches, and with zlib's effort its results are 2 to 3 % shorter than zlib's. With
+ * this effort they are as long as those, and take three quarters of the time. (zlib
+ * has `deflateTune` for it, which pako does not export; these are the fields that it
+ * sets. Where a version of pako had others, nothing but the time would change.)
+ */
+const TUNED_LEVEL = 6;
+const EFFORT = {
+  good_match: 8,
+  max_lazy_match: 16,
+  nice_match: 64,
+  max_chain_length: 48,
+};
+
 /** A {@linkcode Deflater} over pako. A stream is made when first needed. */
 export class PakoDeflater implements Deflater {
   readonly #settings: DeflateSettings;
@@ -292,11 +309,19 @@ export class PakoDeflater implements Deflater {
   #ready(): ZStream {
     if (this.#stream === undefined) {
       this.#stream = deflateStream(this.#settings, this.#settings.memLevel);
+      this.#tune(this.#stream);
     } else if (this.#stale) {
       zlibDeflateReset(this.#stream);
+      this.#tune(this.#stream);
     }
     this.#stale = false;
     return this.#stream;
+  }
+
+  #tune(stream: ZStream): void {
+    if (this.#settings.level === TUNED_LEVEL) {
+      Object.assign(stream.state, EFFORT);
+    }
   }
 
   #readyBriefly(): ZStream {

@@ -134,6 +134,11 @@ export class Pipeline {
     return bits;
   }
 
+  /** Whether any of them encodes the message that is being sent. */
+  get encodes(): boolean {
+    return this.#encoders.length > 0;
+  }
+
   /** What the encoding of a whole message depends on, if on nothing before it. */
   sharedKey(message: OutgoingMessage): string | undefined {
     const keys: string[] = [];
