@@ -250,6 +250,7 @@ export class Connection<
       // The receiver takes the names from the table that made the types.
       return event as ReceivedEvent<O, R>;
     }
+    if (this.#atEnd) this.#receiver.end();
     const { failure } = this.#receiver;
     if (failure !== undefined) return this.#fail(failure, "receive-failure");
     if (!this.#atEnd) return Information.NEED_DATA;

@@ -252,7 +252,7 @@ export class MessageReader {
 }
 
 /** The failure of a message that no limit forbids, but the engine cannot hold. */
-function tooLarge(length: number): Failure {
+export function tooLarge(length: number): Failure {
   return {
     rule: "message-limit",
     code: 1009,

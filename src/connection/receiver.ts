@@ -11,7 +11,13 @@ import { isControl, Opcode } from "../framing/opcode.ts";
 import { tooLong, unclaimed } from "../framing/rules.ts";
 import { EMPTY } from "../framing/slab.ts";
 import { isWireCode, parseClose } from "./close.ts";
-import { End, type MadeEvent, makeEvent, MessageReader } from "./message.ts";
+import {
+  End,
+  type MadeEvent,
+  makeEvent,
+  MessageReader,
+  tooLarge,
+} from "./message.ts";
 import type { Delivery, Settings } from "./options.ts";
 
 /** Makes events of received bytes. */
@@ -34,6 +40,9 @@ export class Receiver {
   readonly #maxMessageBytes: number;
   /** Whether the message goes through the extensions. */
   #isEncoded = false;
+  /** Whether the frame is decoded as one, and its parts until then. */
+  #isGathered = false;
+  readonly #encoded = new Gather();
   /** How many bytes the message has, as far as they are known. */
   #length = 0;
   /** What the extensions still have to give of a part, one piece ahead. */
@@ -63,6 +72,7 @@ export class Receiver {
     this.#cursor.release();
     this.#control.clear();
     this.#message.clear();
+    this.#encoded.clear();
     this.#stop();
     this.#piece = undefined;
   }
@@ -164,6 +174,21 @@ export class Receiver {
         this.failure ??= tooLong("message", this.#length, limit);
       }
     }
+    this.#isGathered = this.#isEncoded && this.#gathers(length);
+  }
+
+  /** Whether the extensions want a frame of such a length as one. */
+  #gathers(length: number): boolean {
+    if (this.#pipeline === undefined || this.#delivery !== "message") {
+      return false;
+    }
+    try {
+      const budget = this.#maxMessageBytes - this.#length;
+      return this.#pipeline.gathers(length, budget);
+    } catch (error) {
+      this.failure ??= failureOf(error);
+      return false;
+    }
   }
 
   /** Asks the extensions whether the message that begins is theirs. */
@@ -187,8 +212,43 @@ export class Receiver {
       return this.#message.take(bytes, from, to, remaining, fin, end);
     }
     this.#end = end;
+    if (!this.#isGathered || end !== End.NONE && this.#encoded.length === 0) {
+      this.#decode(this.#pipeline, viewOf(bytes, from, to), end);
+      return undefined;
+    }
+    const due = to - from + remaining;
     try {
-      const pieces = this.#pipeline.decode(viewOf(bytes, from, to), {
+      this.#encoded.append(bytes, from, to, due, true);
+    } catch {
+      // An extension may ask for more than the engine has room for.
+      this.failure = tooLarge(this.#encoded.length + due);
+      return undefined;
+    }
+    if (end !== End.NONE) {
+      this.#decode(this.#pipeline, this.#encoded.take(), end);
+    }
+    return undefined;
+  }
+
+  /**
+   * The stream has ended, and there was no event: what has been gathered of a frame
+   * is decoded now, as it may be wrong.
+   */
+  end(): void {
+    if (this.#pipeline === undefined || this.#encoded.length === 0) return;
+    // Nothing can have failed: a frame that is gathered is not looked into.
+    this.#decode(this.#pipeline, this.#encoded.take(), End.NONE);
+    this.next(); // no message ends here, so this is no event
+  }
+
+  /** Has a part decoded by the extensions, as far as the first piece. */
+  #decode(
+    pipeline: Pipeline,
+    part: Uint8Array<ArrayBuffer>,
+    end: End,
+  ): void {
+    try {
+      const pieces = pipeline.decode(part, {
         frameEnd: end !== End.NONE,
         messageEnd: end === End.MESSAGE,
         budget: this.#maxMessageBytes - this.#length,
@@ -196,10 +256,9 @@ export class Receiver {
       this.#pieces = pieces[Symbol.iterator]();
     } catch (error) {
       this.failure = failureOf(error);
-      return undefined;
+      return;
     }
     this.#piece = this.#pull(this.#pieces);
-    return undefined;
   }
 
   /** Stops what the extensions are at: a generator may have to clean up. */

@@ -389,7 +389,7 @@ export class Sender {
     const pipeline = this.#pipeline;
     if (pipeline === undefined) return this.#join(plans.map(inBytes));
     try {
-      return this.#join(plans.map((plan) => extend(plan, pipeline)));
+      return this.#join(plans.map((plan) => inBytes(extend(plan, pipeline))));
     } catch (error) {
       // The peer will not see what the extensions have encoded so far.
       pipeline.abandon();

@@ -126,6 +126,15 @@ export interface Inflater {
     bytes: Uint8Array,
     info: InflateInfo,
   ): Iterable<Uint8Array<ArrayBuffer>>;
+  /**
+   * Whether a message that arrives in several parts had better be decompressed as
+   * one, if it is to be delivered as one.
+   *
+   * @param length How many compressed bytes there are
+   * @param budget How many bytes the message may grow by
+   * @returns Whether to wait for all of them; without this method, nobody waits
+   */
+  gathers?(length: number, budget: number): boolean;
   /** Forgets what was decompressed (no context takeover). Between messages. */
   reset(): void;
   /** Frees what is held. Used again, it begins anew. */

@@ -122,6 +122,18 @@ export interface Extension {
   ): Iterable<Uint8Array<ArrayBuffer>>;
 
   /**
+   * Whether a frame that arrives in several parts is to be gathered and decoded as
+   * one: for an extension that is much faster that way. It is done only where whole
+   * messages are delivered, so that nobody waits for a part. What is wrong in such
+   * a frame then shows at its end, or at the end of the stream.
+   *
+   * @param length How many bytes the frame has
+   * @param budget How many bytes the message may still grow by
+   * @returns Whether to gather it; without this method, it is not
+   */
+  gathers?(length: number, budget: number): boolean;
+
+  /**
    * A message is about to be sent.
    *
    * @param message What is known of it

@@ -263,15 +263,22 @@ class Deflated implements Extension {
     return isOurs;
   }
 
+  gathers(length: number, budget: number): boolean {
+    return this.#ready().gathers?.(length, budget) === true;
+  }
+
+  #ready(): Inflater {
+    return this.#inflater ??= this.#settings.codec.inflater({
+      windowBits: this.#peerBits,
+    });
+  }
+
   *decode(
     part: Uint8Array<ArrayBuffer>,
     { messageEnd, budget }: PartPosition,
   ): Generator<Uint8Array<ArrayBuffer>, void, void> {
-    this.#inflater ??= this.#settings.codec.inflater({
-      windowBits: this.#peerBits,
-    });
     try {
-      yield* this.#inflater.decompress(part, { last: messageEnd, budget });
+      yield* this.#ready().decompress(part, { last: messageEnd, budget });
     } catch (error) {
       if (!(error instanceof DeflateDataError)) throw error;
       throw new ExtensionError(1007, error.message, { cause: error });

@@ -70,6 +70,11 @@ export class Pipeline {
     return { decodes: this.#decoders.length > 0, stray };
   }
 
+  /** Whether a frame that arrives in parts is to be decoded as one. */
+  gathers(length: number, budget: number): boolean {
+    return this.#decoders[0].gathers?.(length, budget) === true;
+  }
+
   /** Decodes a part of the message, lazily. */
   decode(
     part: Uint8Array<ArrayBuffer>,

@@ -194,6 +194,16 @@ const FINAL_BLOCK = new Uint8Array([3, 0]);
 // What is inflated at once is put together here, if it fits.
 const room = new Uint8Array(2 * PIECE_BYTES);
 
+/** How many bytes are inflated at once, and how many may come of them. */
+function mostOf(budget: number): number {
+  return Math.min(INFLATE_MOST, budget / INFLATE_SHARE);
+}
+
+/** Whether so many bytes are neither too few nor too many for that. */
+function fits(length: number, budget: number): boolean {
+  return length >= INFLATE_FROM && length <= mostOf(budget);
+}
+
 /** An inflater that takes `node:zlib` for what is long and in one part. */
 export class ZlibInflater implements Inflater {
   readonly #portable: PakoInflater;
@@ -211,11 +221,10 @@ export class ZlibInflater implements Inflater {
   ): Iterable<Uint8Array<ArrayBuffer>> {
     const whole = info.last && !this.#withinMessage;
     this.#withinMessage = !info.last;
-    const most = Math.min(INFLATE_MOST, info.budget / INFLATE_SHARE);
-    const isFit = bytes.length >= INFLATE_FROM && bytes.length <= most;
+    const isFit = fits(bytes.length, info.budget);
     // Stored blocks are copied, and need no help with that.
     if (whole && isFit && (bytes[0] & BLOCK_TYPE_BITS) !== STORED) {
-      const pieces = this.#atOnce(bytes, Math.floor(most));
+      const pieces = this.#atOnce(bytes, Math.floor(mostOf(info.budget)));
       if (pieces !== undefined) return pieces;
     }
     const past = this.#past;
@@ -224,6 +233,10 @@ export class ZlibInflater implements Inflater {
     if (!Array.isArray(pieces)) return remembered(pieces, past);
     for (const piece of pieces) past.append(piece);
     return pieces;
+  }
+
+  gathers(length: number, budget: number): boolean {
+    return !this.#withinMessage && fits(length, budget);
   }
 
   reset(): void {

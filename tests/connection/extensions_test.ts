@@ -28,6 +28,7 @@ import { permessageDeflate } from "../../src/extensions/permessage_deflate.ts";
 import { zlibCodec } from "../../src/extensions/zlib_codec.ts";
 import type { FrameInit, Reserved } from "../../src/framing/frame.ts";
 import { Information } from "../../src/information.ts";
+import { watchAllocations } from "../helpers/allocations.ts";
 import { concat, hex, payloadOf, toHex, utf8 } from "../helpers/bytes.ts";
 import { sameHoweverCut } from "../helpers/cuts.ts";
 import {
@@ -1044,6 +1045,177 @@ for (const role of ROLES) {
     }
   });
 }
+
+for (const role of ROLES) {
+  /** A toy that wants frames of 4 bytes and more as one, and the parts that it saw. */
+  function gathering(does: Partial<Extension> = {}) {
+    const parts: string[] = [];
+    const asked: number[][] = [];
+    const toy = extension({
+      gathers(length, budget) {
+        asked.push([length, budget]);
+        return length >= 4;
+      },
+      decode(part, { messageEnd }) {
+        parts.push(`${toHex(part)}${messageEnd ? "." : ""}`);
+        return [part.slice()];
+      },
+      ...does,
+    });
+    return { toy, parts, asked };
+  }
+  const options = (toy: Extension, delivery: Delivery): Options => ({
+    extensions: [toy],
+    delivery,
+    maxMessageBytes: 100,
+  });
+  const frames = concat(
+    wire(role, {
+      opcode: 2,
+      reserved: RSV1,
+      fin: false,
+      payload: hex("010203"),
+    }),
+    wire(role, { opcode: 0, fin: false, payload: hex("0405060708") }),
+    wire(role, { opcode: 9 }),
+    wire(role, { opcode: 0, payload: hex("090a0b0c") }),
+  );
+
+  Deno.test(`a ${role} gathers the frames that an extension wants as one, and no others`, () => {
+    const { toy, parts, asked } = gathering();
+    const ws = new Connection(role, options(toy, "message"));
+    const seen: Seen[] = [];
+    for (const byte of frames) {
+      ws.recv(new Uint8Array([byte]));
+      seen.push(...drain(ws));
+    }
+    assertEquals(parts, ["01", "02", "03", "04 05 06 07 08", "09 0a 0b 0c."]);
+    assertEquals(asked, [[3, 100], [5, 97], [4, 92]]);
+    assertEquals(seen.map(({ type }) => type), ["ping", "binary"]);
+    assertEquals(
+      eventsOf(role, () => options(gathering().toy, "message"), frames),
+      seen,
+    );
+    // What lies in one chunk is not copied.
+    const whole = gathering();
+    const other = new Connection(role, options(whole.toy, "message"));
+    other.recv(frames.slice());
+    assertEquals(drain(other), seen);
+    assertEquals(whole.parts, ["01 02 03", "04 05 06 07 08", "09 0a 0b 0c."]);
+  });
+
+  Deno.test(`a ${role} gathers nothing where parts are delivered`, () => {
+    for (const delivery of ["frame", "chunk"] as const) {
+      const { toy, parts, asked } = gathering();
+      const ws = new Connection(role, options(toy, delivery));
+      for (const byte of frames) {
+        ws.recv(new Uint8Array([byte]));
+        drain(ws);
+      }
+      assertEquals(asked, []);
+      assert(parts.includes("04") && parts.includes("05"), `${parts}`);
+    }
+  });
+
+  Deno.test(`a ${role} looks into a gathered frame when the stream ends within it`, () => {
+    const cut = wire(role, {
+      opcode: 1,
+      reserved: RSV1,
+      payload: hex("61ff6263"),
+    })
+      .slice(0, -1);
+    // The text is wrong, and the extension may find it so too.
+    const refusing = () =>
+      gathering({
+        decode: () => {
+          throw new ExtensionError(1008, "No");
+        },
+      }).toy;
+    const toys = [[() => gathering().toy, 1007], [refusing, 1008]] as const;
+    for (const [make, code] of toys) {
+      const seen = sameHoweverCut(cut, (feed) => {
+        const ws = new Connection(role, options(make(), "message"));
+        const seen: Seen[] = [];
+        feed((chunk) => {
+          ws.recv(chunk);
+          seen.push(...drain(ws));
+        });
+        ws.recv(null);
+        return [...seen, ...drain(ws)];
+      });
+      assertEquals(seen.map((one) => "code" in one && one.code), [code]);
+    }
+    // What is right is cut off, all the same.
+    const ws = new Connection(role, options(gathering().toy, "message"));
+    ws.recv(
+      wire(role, { opcode: 1, reserved: RSV1, payload: hex("61626364") }).slice(
+        0,
+        -1,
+      ),
+    );
+    ws.recv(null);
+    assertEquals(drain(ws).map((one) => "code" in one && one.code), [1006]);
+  });
+
+  Deno.test(`a ${role} fails where an extension throws as it is asked, or there is no room to gather`, () => {
+    const thrown = gathering({
+      gathers() {
+        throw new ExtensionError(1008, "No");
+      },
+    });
+    assertEquals(
+      failureOf(
+        new Connection(role, options(thrown.toy, "message")),
+        frames.slice(),
+      ).code,
+      1008,
+    );
+    const { toy } = gathering();
+    const ws = new Connection(role, { extensions: [toy] });
+    const payload = new Uint8Array(100_000);
+    const bytes = wire(role, { opcode: 2, reserved: RSV1, payload });
+    const failed = watchAllocations(
+      (size) => {
+        if (size > 65_536) {
+          throw new RangeError("Array buffer allocation failed");
+        }
+      },
+      () => failureOf(ws, bytes.slice(0, 70_000)),
+    );
+    assertEquals([failed.rule, failed.code], ["message-limit", 1009]);
+    assertEquals(
+      failed.message,
+      "Received a message of 100000 bytes: more than can be held",
+    );
+  });
+}
+
+Deno.test("zlibCodec decompresses a message that arrives in parts as one, with its context", () => {
+  const deflate = () => permessageDeflate({ codec: zlibCodec }).accept([]);
+  const [sender, ...receivers] = ["client", "server", "server", "server"]
+    .map((role) =>
+      new Connection(role as "client" | "server", {
+        extensions: [deflate()],
+        maxMessageBytes: 8_000_000,
+      })
+    );
+  for (let i = 0; i < 4; i++) {
+    const message = Array.from(
+      { length: 4000 },
+      (_, k) => `{"id":${k * 7919 % 9973},"round":${i}}`,
+    ).join();
+    const bytes = sender.send({ type: "text", message });
+    for (const [k, size] of [100, 4096, Infinity].entries()) {
+      const seen: Seen[] = [];
+      for (let at = 0; at < bytes.length; at += size) {
+        receivers[k].recv(bytes.slice(at, at + size));
+        seen.push(...drain(receivers[k]));
+      }
+      assertEquals(seen.length, 1);
+      assert("message" in seen[0] && seen[0].message === message);
+    }
+  }
+});
 
 Deno.test("send() that fails behind an extension leaves the peer able to read on", () => {
   const factory = permessageDeflate({ threshold: 0 });

@@ -599,3 +599,25 @@ Deno.test("two connections of one factory share nothing", () => {
   assertEquals(first.send(data).length, second.send(data).length);
   assertEquals(drain(first), []);
 });
+
+Deno.test("permessageDeflate() gathers what its codec wants to", () => {
+  const asked: number[][] = [];
+  const codec: DeflateCodec = {
+    ...pakoCodec,
+    inflater: (settings) => {
+      const { decompress, reset, close } = pakoCodec.inflater(settings);
+      return {
+        decompress,
+        reset,
+        close,
+        gathers: (...numbers) => asked.push(numbers) === 1,
+      };
+    },
+  };
+  const extension = permessageDeflate({ codec }).accept([]);
+  assertEquals(extension.gathers?.(10, 100), true);
+  assertEquals(extension.gathers?.(20, 200), false);
+  assertEquals(asked, [[10, 100], [20, 200]]);
+  // The portable one streams everything.
+  assertEquals(permessageDeflate().accept([]).gathers?.(5000, 1e6), false);
+});

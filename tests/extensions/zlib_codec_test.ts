@@ -115,3 +115,24 @@ Deno.test("ZlibInflater hands over what is not simple", () => {
     "Cannot decompress: invalid block type",
   );
 });
+
+Deno.test("ZlibInflater.gathers() wants whole messages, neither too short nor too long", () => {
+  const inflater = zlibCodec.inflater({ windowBits: 15 });
+  const mib = 1_048_576;
+  const cases = [
+    [1023, mib, false],
+    [1024, mib, true],
+    [mib / 4, mib, true],
+    [mib / 4 + 1, mib, false],
+    [4 * mib, Infinity, true],
+    [4 * mib + 1, Infinity, false],
+  ] as const;
+  for (const [length, budget, expected] of cases) {
+    assertEquals(inflater.gathers?.(length, budget), expected);
+  }
+  // What is in the middle of a message is streamed.
+  const body = sent(zlibCodec.deflater(SETTINGS), json(9000));
+  const info = { last: false, budget: BUDGET };
+  Array.from(inflater.decompress(body.slice(0, 100), info));
+  assertEquals(inflater.gathers?.(2000, mib), false);
+});
