@@ -99,20 +99,14 @@ export class MessageReader {
     this.#held = EMPTY;
   }
 
-  /** Gives a message that lies in a chunk as a whole: the shortest way. */
-  giveWhole(
+  /** Gives a text that lies in a chunk as a whole: the shortest way. */
+  giveText(
     type: string,
-    isText: boolean,
     bits: number,
     bytes: Uint8Array<ArrayBuffer>,
     from: number,
     to: number,
   ): MadeEvent | undefined {
-    if (!isText) {
-      const { buffer, byteOffset } = bytes;
-      const message = new Uint8Array(buffer, byteOffset + from, to - from);
-      return makeEvent(type, message, true, bits);
-    }
     const text = decodeText(bytes, from, to);
     if (typeof text === "string") return makeEvent(type, text, true, bits);
     this.bits = bits;

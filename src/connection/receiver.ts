@@ -122,10 +122,14 @@ export class Receiver {
   }
   /** A message that lies in the chunk as a whole: it goes the shortest way. */
   #takeWhole(): MadeEvent | undefined {
-    const { bytes, from, to, opcode, bits } = this.#cursor;
-    const isText = opcode === Opcode.TEXT && (bits & this.#claimed) === 0;
+    const cursor = this.#cursor;
+    const { opcode, bits } = cursor;
     const type = this.#nameOf(opcode);
-    return this.#message.giveWhole(type, isText, bits, bytes, from, to);
+    if (opcode !== Opcode.TEXT || (bits & this.#claimed) !== 0) {
+      return makeEvent(type, cursor.view(), true, bits);
+    }
+    const { bytes, from, to } = cursor;
+    return this.#message.giveText(type, bits, bytes, from, to);
   }
 
   /** A control frame is given whole, however it arrived. */
@@ -133,7 +137,7 @@ export class Receiver {
     const { bytes, opcode, bits, from, to, length, remaining } = this.#cursor;
     let payload: Uint8Array<ArrayBuffer>;
     if (to - from === length) {
-      payload = viewOf(bytes, from, to);
+      payload = this.#cursor.view();
     } else {
       const due = to - from + remaining;
       this.#control.append(bytes, from, to, due, true);
@@ -213,7 +217,7 @@ export class Receiver {
     }
     this.#end = end;
     if (!this.#isGathered || end !== End.NONE && this.#encoded.length === 0) {
-      this.#decode(this.#pipeline, viewOf(bytes, from, to), end);
+      this.#decode(this.#pipeline, this.#cursor.view(), end);
       return undefined;
     }
     const due = to - from + remaining;

@@ -15,6 +15,7 @@
 import type { Failure } from "./failure.ts";
 import { isControl } from "./opcode.ts";
 import {
+  DATA_FROM,
   packKey,
   rotate,
   wordBase,
@@ -22,6 +23,7 @@ import {
   WORDS_FROM,
   wordsOver,
   xorBytes,
+  xorData,
   xorWords,
 } from "./mask.ts";
 import {
@@ -93,6 +95,10 @@ export class Cursor {
   #next = 0;
   #words: Words | undefined = undefined;
   #base = 0;
+  // To ask a view for its buffer costs as much as half of making one.
+  #buffer: ArrayBuffer | undefined = undefined;
+  #data: DataView | undefined = undefined;
+  #offset = 0;
 
   /** The bytes of a head that lies in several chunks, or is not as it should be. */
   #head: Uint8Array = EMPTY;
@@ -234,13 +240,31 @@ export class Cursor {
     return true;
   }
 
+  /** A view of what `readMessage` or `take` has made known. */
+  view(): Uint8Array<ArrayBuffer> {
+    if (this.#buffer === undefined) {
+      this.#buffer = this.bytes.buffer;
+      this.#offset = this.bytes.byteOffset;
+    }
+    const { from } = this;
+    return new Uint8Array(this.#buffer, this.#offset + from, this.to - from);
+  }
+
   #unmask(from: number, to: number, key: number): void {
-    if (to - from < WORDS_FROM) {
+    if (to - from < DATA_FROM) {
       xorBytes(this.bytes, from, to, key);
+    } else if (to - from < WORDS_FROM) {
+      const data = this.#data ??= this.#dataOfChunk();
+      xorData(data, this.bytes, from, to, key);
     } else {
       const words = this.#words ??= this.#wordsOfChunk();
       xorWords(this.bytes, words, this.#base, from, to, key);
     }
+  }
+
+  #dataOfChunk(): DataView {
+    const { buffer, byteOffset, length } = this.bytes;
+    return new DataView(buffer, byteOffset, length);
   }
 
   #wordsOfChunk(): Words {
@@ -253,6 +277,8 @@ export class Cursor {
     this.#at = 0;
     this.#end = chunk.length;
     this.#words = undefined;
+    this.#buffer = undefined;
+    this.#data = undefined;
   }
 
   /** Goes on to the next chunk; where there is none, lets go of all. */

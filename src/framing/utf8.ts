@@ -209,7 +209,12 @@ export function decodeText(
   from: number,
   to: number,
 ): string | NoText {
-  const text = decodeValid(bytes, from, to);
+  if (to - from <= SHORT) {
+    // ASCII needs no second look.
+    const short = decodeShort(bytes, from, to);
+    if (short !== undefined) return short;
+  }
+  const text = decodeLong(bytes, from, to);
   return typeof text === "string" && text.includes("\ufffd") &&
       !isValid(bytes, from, to)
     ? NoText.INVALID
@@ -226,6 +231,15 @@ export function decodeValid(
     const short = decodeShort(bytes, from, to);
     if (short !== undefined) return short;
   }
+  return decodeLong(bytes, from, to);
+}
+
+/** The same by the engine's decoder; what is not UTF-8 becomes U+FFFD. */
+function decodeLong(
+  bytes: Uint8Array<ArrayBuffer>,
+  from: number,
+  to: number,
+): string | typeof NoText.TOO_LONG {
   try {
     const { buffer, byteOffset } = bytes;
     return decoder.decode(new Uint8Array(buffer, byteOffset + from, to - from));

@@ -72,25 +72,20 @@ Deno.test("makeEvent() gives all fields in one order, the bits as a tuple", () =
 for (const delivery of DELIVERIES) {
   const chunks = delivery === "chunk";
 
-  Deno.test(`giveWhole() gives a message at once by ${delivery}`, () => {
+  Deno.test(`giveText() gives a text at once by ${delivery}`, () => {
     const reader = new MessageReader(delivery);
-    const bytes = utf8("..Hello..");
     assertEquals(
-      reader.giveWhole("text", true, 4, bytes, 2, 7),
+      reader.giveText("text", 4, utf8("..Hello.."), 2, 7),
       event("text", "Hello", { reserved: [1, 0, 0] }),
     );
-    const made = reader.giveWhole("own", false, 0, bytes, 2, 7);
-    assertEquals(made, event("own", utf8("Hello")));
-    assert(made?.message instanceof Uint8Array);
-    assert(made.message.buffer === bytes.buffer);
     assertEquals([reader.isUnderWay, reader.failure], [false, undefined]);
   });
 
-  Deno.test(`giveWhole() fails where text is not UTF-8, after what is by ${delivery}`, () => {
+  Deno.test(`giveText() fails where text is not UTF-8, after what is by ${delivery}`, () => {
     const reader = new MessageReader(delivery);
     const bytes = hex("61 62 ff 63");
     assertEquals(
-      reader.giveWhole("text", true, 1, bytes, 0, 4),
+      reader.giveText("text", 1, bytes, 0, 4),
       chunks
         ? event("text", "ab", { fin: false, reserved: [0, 0, 1] })
         : undefined,

@@ -342,3 +342,21 @@ Deno.test("Cursor.readMessage() does nothing in the middle of a head", () => {
   cursor.push(hex("81 00 82 00"));
   assertEquals(cursor.readMessage(), false);
 });
+
+Deno.test("Cursor.view() is a view of what was made known, in each chunk its own", () => {
+  const cursor = cursorWith();
+  for (const offset of [0, 3]) {
+    const chunk = new Uint8Array(20).subarray(offset);
+    chunk.set(hex("82 03 61 62 63 82 01 64"));
+    cursor.push(chunk);
+    assert(cursor.readMessage());
+    const first = cursor.view();
+    assertEquals(first, utf8("abc"));
+    assertStrictEquals(first.buffer, chunk.buffer);
+    assertEquals(first.byteOffset, offset + 2);
+    assertEquals(cursor.readHead(), Head.READY);
+    assert(cursor.take());
+    assertEquals(cursor.view(), utf8("d"));
+    cursor.release();
+  }
+});

@@ -18,6 +18,7 @@ import {
   WORDS_FROM,
   wordsOver,
   xorBytes,
+  xorData,
   xorWords,
 } from "../../src/framing/mask.ts";
 import { hex, masked, payloadOf, toHex, utf8 } from "../helpers/bytes.ts";
@@ -230,7 +231,7 @@ Deno.test("wordBase() and wordsOver() find the aligned words within bytes", () =
   }
 });
 
-Deno.test("xorBytes() and xorWords() change a range and nothing else", () => {
+Deno.test("xorBytes(), xorData() and xorWords() change a range and nothing else", () => {
   const room = payloadOf(120);
   const key = packKey(KEY, 0);
   for (let start = 0; start < 8; start++) {
@@ -242,6 +243,12 @@ Deno.test("xorBytes() and xorWords() change a range and nothing else", () => {
         const byBytes = new Uint8Array(room);
         xorBytes(byBytes.subarray(start), from, to, key);
         assertSame(byBytes, expected, `xorBytes ${start} ${from} ${to}`);
+
+        const byData = new Uint8Array(room);
+        const range = byData.subarray(start);
+        const data = new DataView(byData.buffer, start);
+        xorData(data, range, from, to, key);
+        assertSame(byData, expected, `xorData ${start} ${from} ${to}`);
 
         const byWords = new Uint8Array(room);
         const part = byWords.subarray(start);
