@@ -299,11 +299,11 @@ export class Connection<
    * @param data A message, a fragment or a control frame; or several, for one
    * piece of bytes. A {@linkcode PreparedMessage} gives bytes that all share
    * @param into Memory to write to, which spares the allocation: for who writes to
-   * a socket from one buffer again and again. Must not overlap with the data. Where
-   * there is not room enough (for text that is up to three bytes for each unit, and
-   * some 30 bytes for the head), and for a prepared message, the result has memory
-   * of its own as if this were left out; else it begins where `into` does, and
-   * behind it `into` may have been written to
+   * a socket from one buffer again and again. It must not overlap with the data.
+   * Where it has room enough, 30 bytes more than the message (which may be three
+   * bytes for each unit of a text), the result begins where it does. Where it has
+   * not, and for a prepared message, the result has memory of its own. What lies in
+   * it behind the result, or all of it then, may have been written to
    * @returns The bytes to write
    * @throws {LocalProtocolError} If the protocol forbids it as the connection
    * stands: after a close, out of order among fragments, a control frame that is
@@ -353,9 +353,13 @@ export class Connection<
   ): Uint8Array<ArrayBuffer> {
     if (into === undefined) return this.#send(data);
     checkChunk(into, "send into");
+    // Who gives a list may send while it is read: that is not for the buffer.
+    const items = typeof data !== "object" || data === null || isOne(data)
+      ? data
+      : [...data];
     this.#sender.writeTo(into);
     try {
-      return this.#send(data);
+      return this.#send(items);
     } finally {
       this.#sender.writeTo(undefined);
     }
@@ -392,11 +396,7 @@ export class Connection<
   }
 
   #sendPrepared(message: PreparedMessage<O>): Uint8Array<ArrayBuffer> {
-    if (this.role === "client") {
-      throw new RangeError(
-        "Cannot send a prepared message as a client: each frame needs a masking key of its own",
-      );
-    }
+    this.#checkPrepared();
     const opcode = message.opcode ?? this.#sender.opcodeOf(message.type);
     // Its bytes are others' too.
     this.#sender.writeTo(undefined);
@@ -406,15 +406,26 @@ export class Connection<
     return this.#sender.encodePrepared(opcode, message);
   }
 
+  #checkPrepared(): void {
+    if (this.role === "server") return;
+    throw new RangeError(
+      "Cannot send a prepared message as a client: each frame needs a masking key of its own",
+    );
+  }
+
   #sendAll(
     list: Iterable<SendData<O> | PreparedMessage<O>>,
   ): Uint8Array<ArrayBuffer> {
+    // Read before anything is judged: something may be sent as it is read.
+    const items = [...list];
     const plans: Plan[] = [];
     let phase = this.#phase;
     this.#sender.save();
     try {
-      for (const item of list) {
-        const data = item instanceof PreparedMessage ? item.data : item;
+      for (const item of items) {
+        const isPrepared = item instanceof PreparedMessage;
+        if (isPrepared) this.#checkPrepared();
+        const data = isPrepared ? item.data : item;
         const opcode = this.#sender.opcodeOf(data.type);
         phase = this.#step(phase, opcode, data.type, plans.at(-1)?.close);
         plans.push(this.#sender.plan(opcode, data));
@@ -458,11 +469,13 @@ export class Connection<
   reply(
     event: ReceivedEvent<O, R> | Iterable<ReceivedEvent<O, R>>,
   ): Uint8Array<ArrayBuffer> {
+    if (typeof event !== "object" || event === null) return EMPTY;
     if (isOne(event)) return this.#replyTo(event);
     return concat(Array.from(event, (one) => this.#replyTo(one)));
   }
 
   #replyTo(event: ReceivedEvent<O, R>): Uint8Array<ArrayBuffer> {
+    if (typeof event !== "object" || event === null) return EMPTY;
     // What is answered is what was received, even if the event was changed.
     switch (event.type) {
       case "ping": {

@@ -1,6 +1,7 @@
 // A message for many connections: encoded once, and once more for each way in
 // which their extensions would encode it.
 
+import { checkMemory } from "../framing/chunk.ts";
 import { reservedBits } from "../framing/frame.ts";
 import { type CustomOpcodes, STANDARD_OPCODES } from "../framing/opcode.ts";
 import type { NoOpcodes, SendData } from "./event.ts";
@@ -90,8 +91,7 @@ export class PreparedMessage<const O extends CustomOpcodes = NoOpcodes> {
 
 function copyOf(message: SendData["message"]): SendData["message"] {
   if (typeof message !== "object") return message;
-  return ArrayBuffer.isView(message)
-    ? new Uint8Array(message.buffer, message.byteOffset, message.byteLength)
-      .slice()
-    : message.slice(0);
+  const view = ArrayBuffer.isView(message) ? message : new Uint8Array(message);
+  checkMemory(view, "send");
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
 }

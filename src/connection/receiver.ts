@@ -303,6 +303,11 @@ export class Receiver {
     try {
       const { value, done } = pieces.next();
       if (done === true) return undefined;
+      if (!(value instanceof Uint8Array)) {
+        throw new TypeError(
+          "An extension has decoded to what is no Uint8Array",
+        );
+      }
       const room = this.#maxMessageBytes - this.#length;
       this.#length += value.length;
       if (value.length <= room) return value;

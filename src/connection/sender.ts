@@ -75,6 +75,9 @@ const SHORT_HEAD = 6;
 /** The longest head: two bytes, eight of length, four of key. */
 const LONG_HEAD = 14;
 
+/** By how much the longest head is longer than the next one. */
+const HEAD_GROWTH = 6;
+
 const NONE = RESERVED[0];
 const WHOLE_TEXT = firstByte(true, 0, Opcode.TEXT);
 const WHOLE_BINARY = firstByte(true, 0, Opcode.BINARY);
@@ -155,6 +158,11 @@ export class Sender {
    */
   plan(opcode: number, data: DataToSend): Plan {
     const { type, fin = true, reserved, statusCode, compress } = data;
+    if (typeof fin !== "boolean") {
+      throw new TypeError(
+        `Cannot send "${type}": its \`fin\` is not a boolean`,
+      );
+    }
     const bits = reserved === undefined ? 0 : this.#bitsOf(reserved);
     const first = firstByte(fin, bits, opcode);
     if (opcode === Opcode.CLOSE) {
@@ -198,7 +206,8 @@ export class Sender {
   ): Uint8Array<ArrayBuffer> | undefined {
     const { type, message, fin, reserved, statusCode } = data;
     if (
-      (type !== "text" && type !== "binary") || fin === false ||
+      (type !== "text" && type !== "binary") ||
+      (fin !== undefined && fin !== true) ||
       statusCode !== undefined ||
       (reserved !== undefined && reserved !== NONE) || !this.#isPlain ||
       this.#outgoing.opcode !== 0
@@ -226,17 +235,16 @@ export class Sender {
 
   /** Encodes a short binary message. */
   #encodeShort(payload: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+    const key = this.#keys?.next();
     const space = this.#spaceFor(length + SHORT_HEAD);
     const { bytes, at } = space;
-    const keys = this.#keys;
     bytes[at] = WHOLE_BINARY;
-    if (keys === undefined) {
+    if (key === undefined) {
       bytes[at + 1] = length;
       const from = at + 2;
       for (let i = 0; i < length; i++) bytes[from + i] = payload[i];
       return space.carve(at, from + length);
     }
-    const key = keys.next();
     bytes[at + 1] = 0x80 | length;
     bytes[at + 2] = key;
     bytes[at + 3] = key >>> 8;
@@ -302,11 +310,13 @@ export class Sender {
       most <= CARVE_BYTES ? most : length + LONG_HEAD + ALIGN_BYTES,
     );
     let start = this.#startIn(space, guess, isMasked);
-    const ascii = encodeInto(text, space, start + guess);
+    // What is not ASCII may make the head longer, and the text moves by that.
+    const ascii = encodeInto(text, space, start + guess, HEAD_GROWTH);
     const { read } = ascii;
     let { written } = ascii;
     if (read < length) {
       const rest = text.slice(read);
+      // Less than twice of what will be needed, as most of the text is written.
       const larger = new Space(LONG_HEAD + written + 3 * rest.length);
       larger.bytes.set(
         new Uint8Array(space.bytes.buffer, start + guess, written),
@@ -317,10 +327,7 @@ export class Sender {
       start = 0;
     }
     const end = this.#finishText(space, start, start + guess, written, first);
-    // Room for three times the text is not kept for as long as the result is.
-    return read < length && 2 * end < space.bytes.length
-      ? space.bytes.slice(start, end)
-      : space.carve(start, end);
+    return space.carve(start, end);
   }
 
   /**
@@ -388,6 +395,7 @@ export class Sender {
   encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
     const pipeline = this.#pipeline;
     if (pipeline === undefined) return this.#join(plans.map(inBytes));
+    pipeline.save();
     try {
       return this.#join(plans.map((plan) => inBytes(extend(plan, pipeline))));
     } catch (error) {
@@ -528,17 +536,12 @@ export class Sender {
   }
 }
 
-/** The space of the buffer that was written to last: it is likely the next. */
-let lastRoom = new Space(0);
-
 /** The space of a caller's buffer, from where that begins to where it ends. */
 function roomOf(buffer: Uint8Array<ArrayBuffer>): Space {
-  if (lastRoom.bytes.buffer !== buffer.buffer) {
-    lastRoom = new Space(buffer.buffer);
-  }
-  lastRoom.at = buffer.byteOffset;
-  lastRoom.end = buffer.byteOffset + buffer.length;
-  return lastRoom;
+  const space = new Space(buffer.buffer);
+  space.at = buffer.byteOffset;
+  space.end = buffer.byteOffset + buffer.length;
+  return space;
 }
 
 /** Takes a text for bytes where it is long: its length is not worth counting. */
@@ -554,8 +557,9 @@ function encodeInto(
   text: string,
   { bytes, end }: Space,
   at: number,
+  spare = 0,
 ): TextEncoderEncodeIntoResult {
-  const room = new Uint8Array(bytes.buffer, at, end - at);
+  const room = new Uint8Array(bytes.buffer, at, end - at - spare);
   return encoder.encodeInto(text, room);
 }
 
@@ -572,6 +576,9 @@ function extend(plan: Plan, pipeline: Pipeline): Plan {
     : pipeline.beginEncoding({ type, length: part.length, fin, compress });
   if (!pipeline.encodes) return plan;
   const payload = pipeline.encode(part, fin);
+  if (!(payload instanceof Uint8Array)) {
+    throw new TypeError("An extension has encoded to what is not a Uint8Array");
+  }
   return {
     ...plan,
     first: first | bits << 4,

@@ -22,6 +22,8 @@ export class Pipeline {
   #made: number[] = [];
   /** Those that encode the message that is being sent, in order. */
   #encoders: Extension[] = [];
+  /** Those that did so when `save` was called. */
+  #saved: Extension[] = [];
 
   readonly #limit: number;
 
@@ -163,8 +165,14 @@ export class Pipeline {
     return payload;
   }
 
-  /** What was encoded last has not been sent. */
+  /** Remembers where sending stands, in case that `abandon` is needed. */
+  save(): void {
+    this.#saved = this.#encoders;
+  }
+
+  /** What was encoded since `save` has not been sent. */
   abandon(): void {
+    this.#encoders = this.#saved;
     for (const extension of this.#extensions) extension.abandon?.();
   }
 
@@ -179,5 +187,6 @@ export class Pipeline {
     }
     this.#decoders = [];
     this.#encoders = [];
+    this.#saved = [];
   }
 }

@@ -152,7 +152,7 @@ export class ZlibDeflater implements Deflater {
     });
     past.append(bytes);
     past.missed += bytes.length;
-    return own(result, 0);
+    return own(result, 0, result.length);
   }
 
   reset(): void {
@@ -174,11 +174,15 @@ export class ZlibDeflater implements Deflater {
 }
 
 /** Plain bytes of what `node:zlib` made, without the room that was left over. */
-function own(made: Uint8Array, from: number): Uint8Array<ArrayBuffer> {
+function own(
+  made: Uint8Array,
+  from: number,
+  to: number,
+): Uint8Array<ArrayBuffer> {
   const { buffer, byteOffset, length } = made;
   // Never shared: `node:zlib` has just made it.
   const plain = buffer as ArrayBuffer;
-  const bytes = new Uint8Array(plain, byteOffset + from, length - from);
+  const bytes = new Uint8Array(plain, byteOffset + from, to - from);
   return length > PIECE_BYTES ? bytes : bytes.slice();
 }
 
@@ -188,8 +192,15 @@ const STORED = 0;
 
 const STORED_HEAD_BYTES = 5;
 
-/** An empty final block, to see that the message has ended between two blocks. */
-const FINAL_BLOCK = new Uint8Array([3, 0]);
+/**
+ * A final stored block of bytes that nobody can guess: where the result ends with
+ * them, the message has ended between two blocks. (An empty block would not do: in
+ * the midst of one, its bytes can be a symbol and an end.)
+ */
+const SEAL_BYTES = 16;
+const SEAL = new Uint8Array(STORED_HEAD_BYTES + SEAL_BYTES);
+SEAL.set([1, SEAL_BYTES, 0, ~SEAL_BYTES & 0xff, 0xff]);
+crypto.getRandomValues(SEAL.subarray(STORED_HEAD_BYTES));
 
 // What is inflated at once is put together here, if it fits.
 const room = new Uint8Array(2 * PIECE_BYTES);
@@ -268,25 +279,30 @@ export class ZlibInflater implements Inflater {
       // documentation does.
       result = inflateRawSync(input, {
         info: true,
-        maxOutputLength: length + most,
-        chunkSize: Math.min(length + 8 * bytes.length, length + most),
+        maxOutputLength: length + most + SEAL_BYTES,
+        chunkSize: length + Math.min(8 * bytes.length, most) + SEAL_BYTES,
       }) as unknown as typeof result;
     } catch {
       return undefined;
     }
-    if (result.engine.bytesWritten !== input.length) return undefined;
-    const message = own(result.buffer, length);
+    const { buffer, engine } = result;
+    const end = buffer.length - SEAL_BYTES;
+    if (
+      engine.bytesWritten !== input.length || end < length ||
+      !isSealed(buffer, end)
+    ) return undefined;
+    const message = own(buffer, length, end);
     past.append(message);
     past.missed += message.length;
     return cut(message);
   }
 
-  /** The past as a stored block, the message, its tail, and a final block. */
+  /** The past as a stored block, the message, its tail, and the seal. */
   #primed(bytes: Uint8Array, length: number): Uint8Array {
     const body = length === 0 ? 0 : STORED_HEAD_BYTES + length;
     const tail = body + bytes.length;
     const end = tail + TAIL.length;
-    const total = end + FINAL_BLOCK.length;
+    const total = end + SEAL.length;
     const input = total <= room.length
       ? new Uint8Array(room.buffer, 0, total)
       : new Uint8Array(total);
@@ -301,9 +317,17 @@ export class ZlibInflater implements Inflater {
     }
     input.set(bytes, body);
     input.set(TAIL, tail);
-    input.set(FINAL_BLOCK, end);
+    input.set(SEAL, end);
     return input;
   }
+}
+
+/** Whether what was decompressed ends with the seal. */
+function isSealed(bytes: Uint8Array, end: number): boolean {
+  for (let i = 0; i < SEAL_BYTES; i++) {
+    if (bytes[end + i] !== SEAL[STORED_HEAD_BYTES + i]) return false;
+  }
+  return true;
 }
 
 /** The pieces as they are, once they are part of the past. */

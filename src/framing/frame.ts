@@ -3,6 +3,7 @@
 import {
   copyMasked,
   maskKey,
+  MOST_BYTES,
   WORDS_FROM,
   xorBytes,
   xorWhole,
@@ -179,7 +180,7 @@ export function maskRange(
   if (to - from < WORDS_FROM) return xorBytes(space.bytes, from, to, key);
   const { words } = space;
   const end = to + 7 >>> 3;
-  if ((from & 7) === 0 && 8 * end <= space.end) {
+  if ((from & 7) === 0 && 8 * end <= space.end && to <= MOST_BYTES) {
     xorWhole(words, from >>> 3, end, key);
   } else {
     xorWords(space.bytes, words, 0, from, to, key);
@@ -196,7 +197,8 @@ export function maskRange(
  * masked, a server's are not
  * @returns The bytes of the frame
  * @throws {RangeError} If the opcode is not 0 to 15, or the key not four bytes
- * @throws {TypeError} If the reserved bits are not three of 0 or 1
+ * @throws {TypeError} If the reserved bits are not three of 0 or 1, or the payload
+ * is not a `Uint8Array`
  *
  * @example The masked "Hello" of RFC 6455, section 5.7
  * ```ts
@@ -222,6 +224,9 @@ export function encodeFrame(
     throw new RangeError(
       `Cannot encode a frame with the opcode ${opcode}: it has 4 bits`,
     );
+  }
+  if (payload !== undefined && !(payload instanceof Uint8Array)) {
+    throw new TypeError("Cannot encode a payload that is not a Uint8Array");
   }
   const first = firstByte(fin, reservedBits(reserved), opcode);
   const packed = key === undefined ? undefined : maskKey(key);

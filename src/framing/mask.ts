@@ -22,6 +22,9 @@ const WORD = 8;
 export const WORDS_FROM: number = 64 /
   new Uint8Array(new Uint16Array([1]).buffer)[0];
 
+/** Up to where bytes can be numbered in 32 bits; beyond, they go one by one. */
+export const MOST_BYTES = 0xffff_ffff;
+
 // Both halves of one word, to make a 64-bit key of a number without a BigInt.
 const halves = new Uint32Array(2);
 const whole = new BigUint64Array(halves.buffer);
@@ -137,7 +140,7 @@ export function xorWords(
 ): void {
   const first = from + (base - from & (WORD - 1));
   const last = to - (to - base & (WORD - 1));
-  if (first >= last) return xorBytes(bytes, from, to, key);
+  if (first >= last || to > MOST_BYTES) return xorBytes(bytes, from, to, key);
   xorBytes(bytes, from, first, key);
   const turned = rotate(key, first - from);
   xorWhole(words, first - base >>> 3, last - base >>> 3, turned);

@@ -34,8 +34,9 @@ export class Space {
 
   /** Gives the bytes from `from` to `to` away: they are not written again. */
   carve(from: number, to: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.#buffer, from, to - from);
     this.at = to;
-    return new Uint8Array(this.#buffer, from, to - from);
+    return bytes;
   }
 }
 
@@ -43,7 +44,8 @@ let slab = new Space(0);
 
 /** A space with at least `size` free bytes: the slab, or one of its own. */
 export function spaceFor(size: number): Space {
-  if (size > CARVE_BYTES) return new Space(size);
+  // What is no number must not come near the slab, which is everybody's.
+  if (!(size <= CARVE_BYTES)) return new Space(size);
   // A slab that somebody transferred away has no length left, and is replaced:
   // even where nothing is asked of it, as detached memory cannot be viewed.
   if (slab.bytes.length - slab.at <= size) slab = new Space(SLAB_BYTES);

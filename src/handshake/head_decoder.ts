@@ -56,6 +56,10 @@ const CR = 0x0d;
 const SP = 0x20;
 const COLON = 0x3a;
 
+// Where the numbers stand in "HTTP/1.1".
+const MAJOR_AT = 5;
+const MINOR_AT = 7;
+
 /** Empty lines that are skipped before a request (RFC 9112, section 2.2). */
 const MAX_EMPTY_LINES = 4;
 
@@ -85,9 +89,11 @@ type State =
  * -Accept and, in a request, -Version come once at most. (A response may give
  * several versions: RFC 6455, section 4.4.)
  *
- * The version is HTTP/1.1. Another major version is answered with 505. HTTP/1.0
- * is answered with 426, like any request that does not ask for an upgrade: in it
- * a server has to ignore `Upgrade` (RFC 9110, section 7.8).
+ * The version is HTTP/1.1, or one with a higher minor number, which is taken for it
+ * (RFC 9110, section 2.5). Another major version is answered with 505. A request of
+ * HTTP/1.0 is answered with 426, like any that does not ask for an upgrade: in it a
+ * server has to ignore `Upgrade` (RFC 9110, section 7.8). A response of HTTP/1.0 may
+ * refuse, but not switch protocols.
  *
  * Bytes are copied when they are received, so that the caller may reuse the
  * buffer of a read once `next` has answered `NEED_DATA`.
@@ -127,6 +133,8 @@ export class HeadDecoder<K extends keyof Heads> {
   readonly #once = new Set<string>();
   #method = "";
   #target = "";
+  /** Whether the version is HTTP/1.0. */
+  #isOld = false;
   #status = 0;
   #reason = "";
   #name = "";
@@ -227,6 +235,7 @@ export class HeadDecoder<K extends keyof Heads> {
         if (byte > 0x30 && byte <= 0x39 || byte === 0x30 && this.#status > 0) {
           this.#status = this.#status * 10 + byte - 0x30;
           if (this.#status >= 100) this.#state = "status-end";
+          if (this.#status === 101 && this.#isOld) this.#failAsOld();
         } else this.#unexpected(byte, "the status code");
         break;
       case "status-end":
@@ -264,17 +273,20 @@ export class HeadDecoder<K extends keyof Heads> {
 
   #version(byte: number): void {
     const isDigit = byte >= 0x30 && byte <= 0x39;
-    if (byte === VERSION.charCodeAt(this.#partLength)) {
+    if (isDigit && this.#partLength === MINOR_AT) {
+      this.#isOld = byte === 0x30;
+      if (this.#isOld && this.#kind === "request") return this.#failAsOld();
+      this.#partLength = 0;
+      this.#state = "version-end";
+    } else if (byte === VERSION.charCodeAt(this.#partLength)) {
       this.#push(byte);
-      if (this.#partLength === VERSION.length) {
-        this.#partLength = 0;
-        this.#state = "version-end";
-      }
-    } else if (isDigit && this.#partLength === 5) {
+    } else if (isDigit && this.#partLength === MAJOR_AT) {
       this.#fail("head", 505, "The major version of HTTP is not 1");
-    } else if (isDigit && this.#partLength === 7) {
-      this.#fail("head", 426, "The version of HTTP is not 1.1");
     } else this.#unexpected(byte, "the version");
+  }
+
+  #failAsOld(): void {
+    this.#fail("head", 426, "The version of HTTP is not 1.1");
   }
 
   #fieldName(byte: number): void {

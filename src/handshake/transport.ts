@@ -29,16 +29,26 @@ export interface EndFailure {
   readonly cause: unknown;
 }
 
+/** Reads what there is, or tells that there is no more. */
+interface Reader {
+  read(): Promise<ReadableStreamReadResult<Uint8Array>>;
+  cancel(reason?: unknown): Promise<void>;
+  releaseLock(): void;
+}
+
+/** How much is read at a time, where the stream lets us say so. */
+const READ_BYTES = 4096;
+
 /** The stream while a handshake holds its locks. */
 export class Transport {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #reader: Reader;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
 
   /** Bytes that were read and belong to no head. */
   rest: Uint8Array = new Uint8Array(0);
 
   constructor(
-    reader: ReadableStreamDefaultReader<Uint8Array>,
+    reader: Reader,
     writer: WritableStreamDefaultWriter<Uint8Array>,
   ) {
     this.#reader = reader;
@@ -137,13 +147,31 @@ export async function withTransport<T>(
 
 /** Takes both locks or none. */
 function lock(stream: ByteStream): Transport {
-  const reader = stream.readable.getReader();
+  const reader = readerOf(stream.readable);
   try {
     return new Transport(reader, stream.writable.getWriter());
   } catch (error) {
     reader.releaseLock();
     throw error;
   }
+}
+
+/**
+ * Locks what is to be read. A byte stream is read into memory of ours: by itself a
+ * `Deno.Conn` takes 64 KiB for each read, and most heads have some hundred bytes.
+ */
+function readerOf(readable: ReadableStream<Uint8Array>): Reader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = readable.getReader({ mode: "byob" });
+  } catch {
+    return readable.getReader(); // no byte stream, or locked
+  }
+  return {
+    read: () => reader.read(new Uint8Array(READ_BYTES)),
+    cancel: (reason) => reader.cancel(reason),
+    releaseLock: () => reader.releaseLock(),
+  };
 }
 
 function ended(message: string, cause?: unknown): EndFailure {

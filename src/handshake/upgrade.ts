@@ -16,7 +16,11 @@ import {
 import { ClientHandshake, type ClientHandshakeOptions } from "./client.ts";
 import { checkClaims } from "./extensions.ts";
 import { encodeHead, type RequestHead, type ResponseHead } from "./head.ts";
-import type { HeadFailure, HeadLimits } from "./head_decoder.ts";
+import {
+  HeadDecoder,
+  type HeadFailure,
+  type HeadLimits,
+} from "./head_decoder.ts";
 import { ServerHandshake, type ServerHandshakeOptions } from "./server.ts";
 import {
   type ByteStream,
@@ -222,6 +226,7 @@ function prepare<const O extends CustomOpcodes, const R extends Reserved>(
   const { connection: settings = {}, extensions = [] } = options;
   checkClaims(extensions, settings.reserved);
   new Connection(role, { ...settings, extensions: [] });
+  new HeadDecoder("request", options.headLimits);
   return (extensions, rest) => {
     const connection = new Connection<O, R>(role, { ...settings, extensions });
     connection.recv(rest);

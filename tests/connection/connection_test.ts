@@ -370,6 +370,18 @@ for (const role of ROLES) {
     });
   }
 
+  Deno.test(`reply() of a ${role} has no answer to what is no event`, () => {
+    const ws = new Connection(role);
+    const wrong: unknown[] = [
+      ...[Information.NEED_DATA, undefined, null, 1, {}, [], [null]],
+      ...[[Information.NEED_DATA], [undefined, 1]],
+    ];
+    for (const event of wrong) {
+      assertEquals(ws.reply(event as ReceivedEvent), NOTHING); // untyped
+    }
+    assertEquals(ws.state, "open");
+  });
+
   Deno.test(`reply() of a ${role} cuts the message of a failure to 123 bytes`, () => {
     // The longest there is: the numbers are as large as they can be.
     const ws = new Connection(role, { reserved: [0, 0, 0] });

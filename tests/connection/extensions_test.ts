@@ -38,6 +38,7 @@ import {
   head,
   joinParts,
   type Options,
+  other,
   received,
   ROLES,
   type Seen,
@@ -1216,6 +1217,45 @@ Deno.test("zlibCodec decompresses a message that arrives in parts as one, with i
     }
   }
 });
+
+for (const role of ROLES) {
+  Deno.test(`send() of a ${role} goes on with a compressed message after a list that could not be sent`, () => {
+    const ws = new Connection(role, { extensions: [deflated()] });
+    const peer = new Connection(other(role), { extensions: [deflated()] });
+    const first = "hello ".repeat(20);
+    peer.recv(ws.send({ type: "text", message: first, fin: false }));
+    const huge = new Uint8Array(2 ** 30);
+    const list: SendData[] = [
+      { type: "continue", message: "end" },
+      // More than any memory has room for.
+      ...Array.from({ length: 2 ** 14 }, (): SendData => (
+        { type: "binary", message: huge, compress: false }
+      )),
+    ];
+    assertThrows(() => ws.send(list), RangeError);
+    peer.recv(ws.send({ type: "continue", message: "the real end" }));
+    assertEquals(drain(peer), [event("text", `${first}the real end`)]);
+  });
+
+  Deno.test(`a ${role} fails with 1011 where an extension gives no bytes, and refuses to send them`, () => {
+    const frame = wire(role, { opcode: 2, reserved: RSV1, payload: hex("01") });
+    const pieces: unknown[] = ["abc", 5, [1], new ArrayBuffer(4), undefined];
+    for (const piece of pieces) {
+      const toy = extension({
+        decode: () => [piece] as Iterable<Uint8Array<ArrayBuffer>>, // untyped
+        encode: () => piece as Uint8Array,
+      });
+      const ws = new Connection(role, { extensions: [toy] });
+      assertThrows(
+        () => ws.send({ type: "text", message: "a" }),
+        TypeError,
+        "An extension has encoded to what is not a Uint8Array",
+      );
+      const failed = failureOf(ws, frame.slice());
+      assertEquals([failed.rule, failed.code], ["extension", 1011]);
+    }
+  });
+}
 
 Deno.test("send() that fails behind an extension leaves the peer able to read on", () => {
   const factory = permessageDeflate({ threshold: 0 });

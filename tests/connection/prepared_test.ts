@@ -220,6 +220,28 @@ Deno.test("PreparedMessage is not shared through an extension that knows of no s
   assertNotStrictEquals(one, other);
 });
 
+Deno.test("a client refuses a prepared message in a list too, and nothing is sent", () => {
+  const prepared = new PreparedMessage({ type: "text", message: "hello" });
+  const client = new Connection("client");
+  const list = [{ type: "binary", fin: false } as const, prepared];
+  assertThrows(() => client.send(list), RangeError, "masking key of its own");
+  client.send({ type: "text", message: "nothing had begun" });
+});
+
+Deno.test("new PreparedMessage() refuses memory that is shared or gone", () => {
+  const shared = new Uint8Array(new SharedArrayBuffer(4));
+  const gone = new ArrayBuffer(4);
+  structuredClone(gone, { transfer: [gone] });
+  for (
+    const message of [shared, shared.buffer as unknown as ArrayBuffer, gone]
+  ) {
+    assertThrows(
+      () => new PreparedMessage({ type: "binary", message }),
+      TypeError,
+    );
+  }
+});
+
 Deno.test("a prepared message is not written into a buffer, as its bytes are for all", () => {
   const prepared = new PreparedMessage({ type: "text", message: "hello" });
   const buffer = new Uint8Array(1000);

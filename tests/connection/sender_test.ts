@@ -409,6 +409,83 @@ for (const role of ROLES) {
   });
 }
 
+for (const role of ROLES) {
+  Deno.test(`send() of a ${role} moves a text whose head turns out longer, and stays where it may write`, () => {
+    // The heads of 125, 126, 65,535 and 65,536 bytes differ; a guess by the units
+    // of a text is wrong around them where some units take more than a byte.
+    for (const edge of [126, 65_536]) {
+      for (let units = edge - 30; units <= edge + 1; units++) {
+        for (const wide of [0, 1, 5, 16, 17, 20, 21, 22, 25, 26, 27, 29, 30]) {
+          const message = "\u00e9".repeat(wide) + "a".repeat(units - wide);
+          const payload = utf8(message);
+          const expected = wire(other(role), { opcode: 1, payload });
+          const ws = fixed(role);
+          assertEquals(
+            ws.send({ type: "text", message }).length,
+            expected.length,
+          );
+          const buffer = new Uint8Array(units + 100).fill(0xee);
+          const into = buffer.subarray(8, units + 8 + wide * 2);
+          const bytes = fixed(role).send({ type: "text", message }, into);
+          assertEquals(bytes, expected, `${units} ${wide}`);
+          assert(
+            buffer.subarray(8 + into.length).every((byte) => byte === 0xee),
+          );
+        }
+      }
+    }
+  });
+
+  Deno.test(`send() of a ${role} reads a list to its end before it begins`, () => {
+    const pool = new Uint8Array(4096);
+    const a = fixed(role);
+    const b = fixed(role);
+    const data = (message: string): Data => ({ type: "text", message });
+    const inner: Uint8Array[] = [];
+    // While the list is read, others are written to the same pool, and one closes.
+    function* list(close: boolean): Generator<Data> {
+      yield data("one");
+      inner.push(b.send(data("other"), pool.subarray(2048)));
+      inner.push(a.send(close ? { type: "close" } : data("zero")));
+      yield data("two");
+    }
+    const before = pool.slice();
+    const bytes = a.send(list(false), pool.subarray(0, 1024));
+    assertEquals(bytes.byteOffset, 0);
+    const twin = fixed(role);
+    const zero = twin.send(data("zero"));
+    assertEquals(inner, [fixed(role).send(data("other")), zero]);
+    assertEquals(bytes, twin.send([data("one"), data("two")]));
+    assertEquals(pool.subarray(1024, 2048), before.subarray(1024, 2048));
+    assertThrows(() => a.send(list(true)), LocalProtocolError);
+    assertEquals(a.state, "closing");
+    assertThrows(() => a.send(data("late")), LocalProtocolError);
+  });
+
+  Deno.test(`send() of a ${role} writes into a buffer that has been resized`, () => {
+    const memory = new ArrayBuffer(1024, { maxByteLength: 16_384 });
+    for (const size of [1024, 8192, 2048]) {
+      memory.resize(size);
+      const into = new Uint8Array(memory);
+      const data: Data = { type: "binary", message: payloadOf(size - 100) };
+      const bytes = fixed(role).send(data, into);
+      assertEquals(bytes.buffer, memory);
+      assertEquals(bytes, fixed(role).send(data));
+    }
+  });
+
+  Deno.test(`send() of a ${role} refuses a \`fin\` that is no boolean`, () => {
+    for (const type of ["text", "binary", "ping", "continue"] as const) {
+      assertRefused(
+        role,
+        untyped({ type, message: "a", fin: 0 }),
+        TypeError,
+        `Cannot send "${type}": its \`fin\` is not a boolean`,
+      );
+    }
+  });
+}
+
 Deno.test("send() encodes several into one piece, and none into none", () => {
   for (const role of ROLES) {
     const ws = fixed(role);

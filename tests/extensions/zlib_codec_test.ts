@@ -116,6 +116,19 @@ Deno.test("ZlibInflater hands over what is not simple", () => {
   );
 });
 
+Deno.test("ZlibInflater refuses a message that ends within a block, whatever the bytes behind it mean", async () => {
+  // Behind it, `00 00 ff ff 03 00` are a symbol and the end of a final block.
+  const path = new URL("testdata/ends_within_block.deflate", import.meta.url);
+  const body = await Deno.readFile(path);
+  for (const codec of [pakoCodec, zlibCodec]) {
+    assertThrows(
+      () => received(codec.inflater({ windowBits: 15 }), [body]),
+      DeflateDataError,
+      "Cannot decompress: the message ends within a block",
+    );
+  }
+});
+
 Deno.test("ZlibInflater.gathers() wants whole messages, neither too short nor too long", () => {
   const inflater = zlibCodec.inflater({ windowBits: 15 });
   const mib = 1_048_576;

@@ -350,6 +350,32 @@ Deno.test("maskRange() leaves alone what lies behind the space", () => {
   assertEquals(space.bytes.subarray(0, 100), masked(new Uint8Array(100), KEY));
 });
 
+Deno.test("maskRange() goes on where words can no longer be numbered", () => {
+  // Only the pages that are touched take memory.
+  const space = new Space(2 ** 32 + 256);
+  const from = 2 ** 32;
+  maskRange(space, from, from + 100, packKey(KEY, 0));
+  assertEquals(
+    space.bytes.slice(from, from + 101),
+    concat(masked(new Uint8Array(100), KEY), new Uint8Array(1)),
+  );
+  assertEquals(space.bytes.slice(0, 200), new Uint8Array(200));
+});
+
+Deno.test("encodeFrame() refuses a payload that is not a Uint8Array", () => {
+  const wrong: unknown[] = [
+    ...[new ArrayBuffer(4), new DataView(new ArrayBuffer(4)), "abc", [1]],
+    ...[new Float32Array([1, 2]), null],
+  ];
+  for (const payload of wrong) {
+    assertThrows(
+      () => encodeFrame({ opcode: 2, payload: payload as Uint8Array }), // untyped
+      TypeError,
+      "Cannot encode a payload that is not a Uint8Array",
+    );
+  }
+});
+
 Deno.test("alignedStart() is where the payload begins with a word", () => {
   for (let at = 0; at < 16; at++) {
     for (const head of [6, 8, 14]) {

@@ -259,6 +259,18 @@ Deno.test("xorBytes(), xorData() and xorWords() change a range and nothing else"
   }
 });
 
+Deno.test("xorWords() and mask() go on where words can no longer be numbered", () => {
+  // Only the pages that are touched take memory.
+  const bytes = new Uint8Array(2 ** 32 + 256);
+  const from = 2 ** 32 + 3;
+  xorWords(bytes, wordsOver(bytes), 0, from, from + 100, packKey(KEY, 0));
+  const expected = new Uint8Array(100);
+  naive(expected, 0, 100, KEY, 0);
+  assertEquals(bytes.slice(from, from + 100), expected);
+  assertEquals(bytes.slice(0, 200), new Uint8Array(200));
+  assertEquals(bytes.slice(from + 100), new Uint8Array(153));
+});
+
 Deno.test("WORDS_FROM is 64 where a word has its lowest byte first", () => {
   const little = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
   assertEquals(WORDS_FROM, little ? 64 : Infinity);

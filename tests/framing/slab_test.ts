@@ -1,6 +1,11 @@
 // Small results are carved from memory that is shared; what was given away is
 // never written again.
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import {
   allocate,
   CARVE_BYTES,
@@ -112,6 +117,22 @@ Deno.test("Space.words are the words from byte 0, always the same", () => {
   assertStrictEquals(space.words.buffer, space.bytes.buffer);
   assertEquals(space.words.byteOffset, 0);
   assertStrictEquals(space.words, space.words);
+});
+
+Deno.test("allocate() of what is no size leaves the slab as it was", () => {
+  const { buffer, byteOffset } = allocate(1);
+  for (const size of [NaN, undefined as unknown as number]) { // untyped code
+    assertEquals(allocate(size).length, 0);
+  }
+  const next = allocate(1);
+  assertStrictEquals(next.buffer, buffer);
+  assertEquals(next.byteOffset, byteOffset + 1);
+});
+
+Deno.test("Space.carve() that fails takes nothing", () => {
+  const space = new Space(8);
+  assertThrows(() => space.carve(0, 9), RangeError);
+  assertEquals(space.at, 0);
 });
 
 Deno.test("Space of a buffer is all of it", () => {

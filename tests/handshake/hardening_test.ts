@@ -465,7 +465,7 @@ Deno.test("wrong methods, versions and targets: each has its own status", () => 
       "ICY/1.1",
     ]
   ) assertEquals(first(`GET /chat ${version}`), 400, version);
-  assertEquals(first("GET /chat HTTP/1.2"), 426);
+  assertEquals(first("GET /chat HTTP/1.2"), 101);
   for (
     const target of ["/", "//a", "/?a", "http://example.com/", "wss://a:1/b?c"]
   ) assertEquals(first(`GET ${target} HTTP/1.1`), 101, target);

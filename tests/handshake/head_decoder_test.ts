@@ -232,11 +232,27 @@ Deno.test("HeadDecoder fails with a status of its own when the version is anothe
     const message = "The major version of HTTP is not 1";
     assertFails("request", `GET / HTTP/${major}`, ".0\r\n\r\n", message, 505);
   }
-  for (const minor of ["0", "2", "9"]) {
-    const message = "The version of HTTP is not 1.1";
-    assertFails("request", `GET / HTTP/1.${minor}`, "\r\n\r\n", message, 426);
-    assertFails("response", `HTTP/1.${minor}`, " 200\r\n\r\n", message, 426);
+  const message = "The version of HTTP is not 1.1";
+  assertFails("request", "GET / HTTP/1.0", "\r\n\r\n", message, 426);
+  assertFails("response", "HTTP/1.0 101", "\r\n\r\n", message, 426);
+});
+
+Deno.test("HeadDecoder takes a higher minor version for 1.1, and a refusal in 1.0", () => {
+  for (const minor of ["1", "2", "9"]) {
+    for (const kind of ["request", "response"] as const) {
+      const decoder = new HeadDecoder(kind);
+      const line = kind === "request"
+        ? `GET / HTTP/1.${minor}`
+        : `HTTP/1.${minor} 101 Ok`;
+      decoder.recv(bytes(`${line}\r\n\r\n`));
+      assert(!("type" in (decoder.next() as object)), line);
+    }
   }
+  const decoder = new HeadDecoder("response");
+  decoder.recv(bytes("HTTP/1.0 401 Unauthorized\r\nA: b\r\n\r\n"));
+  const head = decoder.next();
+  assert(typeof head === "object" && !("type" in head));
+  assertEquals([head.status, head.headers.get("A")], [401, "b"]);
 });
 
 Deno.test("HeadDecoder fails when a status line is malformed", () => {

@@ -250,6 +250,10 @@ Deno.test("requestUpgrade() and acceptUpgrade() throw when an option is a mistak
       RangeError,
     ],
     [() => acceptUpgrade(stream, { headLimits: { maxBytes: 0 } }), RangeError],
+    [
+      () => requestUpgrade(stream, "ws://a/", { headLimits: { maxFields: 0 } }),
+      RangeError,
+    ],
   ];
   for (const [mistake, kind] of mistakes) {
     await assertRejects(mistake, kind);
@@ -339,7 +343,7 @@ Deno.test("requestUpgrade() throws when the 101 breaks a rule", async () => {
 });
 
 Deno.test("requestUpgrade() throws when the response is no head", async () => {
-  await assertBroken("head", "HTTP/1.0 200 OK\r\n\r\n", "not 1.1");
+  await assertBroken("head", "HTTP/1.0 101 OK\r\n\r\n", "not 1.1");
   await assertBroken("head", "SSH-2.0-OpenSSH_9.2\r\n", "Unexpected byte 0x53");
   await assertBroken("head", "\x15\x03\x01\x00\x02\x02\x0a", "byte 0x15");
   await assertBroken(
