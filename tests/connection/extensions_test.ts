@@ -1047,24 +1047,25 @@ for (const role of ROLES) {
   });
 }
 
+/** A toy that wants frames of 4 bytes and more as one, and the parts that it saw. */
+function gathering(does: Partial<Extension> = {}) {
+  const parts: string[] = [];
+  const asked: number[][] = [];
+  const toy = extension({
+    gathers(length, budget) {
+      asked.push([length, budget]);
+      return length >= 4;
+    },
+    decode(part, { messageEnd }) {
+      parts.push(`${toHex(part)}${messageEnd ? "." : ""}`);
+      return [part.slice()];
+    },
+    ...does,
+  });
+  return { toy, parts, asked };
+}
+
 for (const role of ROLES) {
-  /** A toy that wants frames of 4 bytes and more as one, and the parts that it saw. */
-  function gathering(does: Partial<Extension> = {}) {
-    const parts: string[] = [];
-    const asked: number[][] = [];
-    const toy = extension({
-      gathers(length, budget) {
-        asked.push([length, budget]);
-        return length >= 4;
-      },
-      decode(part, { messageEnd }) {
-        parts.push(`${toHex(part)}${messageEnd ? "." : ""}`);
-        return [part.slice()];
-      },
-      ...does,
-    });
-    return { toy, parts, asked };
-  }
   const options = (toy: Extension, delivery: Delivery): Options => ({
     extensions: [toy],
     delivery,
