@@ -20,6 +20,8 @@ Runs the cases of the Autobahn test suite as a client.
   [url]           where the suite's server listens [ws://127.0.0.1:9001]
   --agent=<name>  the name in the report [noio-ws]
   --help          this
+
+Exits with 0 once the report is written, with 1 if it cannot be or after Ctrl-C.
 `;
 
 const { values: { agent }, positionals } = parse(HELP, {
@@ -68,5 +70,5 @@ try {
   await ask("updateReports");
   console.log("The report is written");
 } catch (error) {
-  fail(messageOf(error));
+  fail(leaving.aborted ? "Interrupted, without a report" : messageOf(error));
 }

@@ -7,12 +7,15 @@ import { acceptUpgrade } from "@noio/ws/handshake";
 import { permessageDeflate } from "@noio/ws/permessage-deflate";
 import { echo } from "./echo_server.ts";
 import {
+  hostOf,
   interruption,
+  listen,
   numberOf,
   parse,
   serve,
   SERVER_HELP,
   SERVER_OPTIONS,
+  timeoutOf,
 } from "./program.ts";
 import { transportOf } from "./transport.ts";
 
@@ -27,14 +30,12 @@ ${SERVER_HELP}
 
 const { values, positionals } = parse(HELP, SERVER_OPTIONS);
 const port = numberOf("port", positionals[0] ?? "9001");
-const limit = values["handshake-timeout"];
-const timeout = numberOf("handshake-timeout", limit, 3_600_000);
+const timeout = timeoutOf(values);
 const leaving = interruption();
 const extensions = [permessageDeflate({ threshold: 0 })];
 
-const listener = Deno.listen({ hostname: values.hostname, port });
-const { hostname, port: bound } = listener.addr;
-console.log(`Echoing on ws://${hostname}:${bound}/ (Ctrl-C ends it)`);
+const listener = listen({ hostname: values.hostname, port });
+console.log(`Echoing on ws://${hostOf(listener)}/ (Ctrl-C ends it)`);
 
 await serve(listener, async (conn) => {
   const signal = AbortSignal.any([leaving, AbortSignal.timeout(timeout)]);

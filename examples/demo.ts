@@ -6,15 +6,10 @@
 // once more, compressed.
 
 import { concat } from "@std/bytes";
-import {
-  type Connection,
-  formatFrame,
-  FrameDecoder,
-  Information,
-  type SendData,
-} from "@noio/ws";
+import type { Connection, SendData } from "@noio/ws";
 import { acceptUpgrade, requestUpgrade } from "@noio/ws/handshake";
 import { permessageDeflate } from "@noio/ws/permessage-deflate";
+import { FrameTap } from "./frame_tap.ts";
 import { parse } from "./program.ts";
 import { closeTransport, type Transport, transportOf } from "./transport.ts";
 
@@ -24,45 +19,24 @@ const opcodes = { ascii: 3, time: 11 } as const;
 type Opcodes = typeof opcodes;
 
 /** Prints the frames of one direction. */
-class Tap {
-  readonly #decoder = new FrameDecoder({
-    opcodes: Object.values(opcodes),
-    reserved: [1, 0, 0], // a compressed message has RSV1
+function tapOf(arrow: string): FrameTap {
+  return new FrameTap((line) => console.log(`  ${arrow}  ${line}`), {
+    opcodes,
   });
-  readonly #arrow: string;
-  /** How many bytes were seen. */
-  bytes = 0;
-
-  constructor(arrow: string) {
-    this.#arrow = arrow;
-  }
-
-  see(chunk: Uint8Array | null): void {
-    if (chunk === null) return;
-    this.bytes += chunk.length;
-    this.#decoder.recv(chunk.slice()); // it unmasks in place
-    for (;;) {
-      const frame = this.#decoder.next();
-      if (frame === Information.NEED_DATA) return;
-      const line = "type" in frame
-        ? frame.message
-        : formatFrame(frame, { opcodes });
-      console.log(`  ${this.#arrow}  ${line}`);
-      if ("type" in frame) return;
-    }
-  }
 }
 
-/** Deals with what comes in, until the connection is closed. */
+/** Deals with what comes in, until the connection is closed; how many bytes. */
 async function receive(
   transport: Transport,
   ws: Connection<Opcodes>,
-  tap: Tap,
+  tap: FrameTap,
   answer: (event: { type: string; message: unknown }) => SendData<Opcodes>[],
-): Promise<void> {
+): Promise<number> {
+  let bytes = 0;
   while (ws.summary === undefined) {
     const chunk = await transport.read();
-    tap.see(chunk);
+    if (chunk !== null) tap.see(chunk);
+    bytes += chunk?.length ?? 0;
     ws.recv(chunk);
     const answers: Uint8Array[] = [];
     for (const event of ws.events()) {
@@ -71,6 +45,7 @@ async function receive(
     await transport.write(concat(answers));
   }
   await closeTransport(transport, ws);
+  return bytes;
 }
 
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -88,7 +63,7 @@ async function serveOne(): Promise<void> {
   await receive(
     transportOf(conn),
     upgrade.connection,
-    new Tap("client -> server"),
+    tapOf("client -> server"),
     ({ type, message }) => {
       if (type === "time") {
         return [{ type: "text", message: new Date().toISOString() }];
@@ -101,11 +76,14 @@ async function serveOne(): Promise<void> {
   );
 }
 
-/** The client: says things under a title each, over a connection of its own. */
+/**
+ * The client: says things under a title each, over a connection of its own. Gives
+ * how many bytes the server has answered with.
+ */
 async function converse(
   offers: typeof extensions,
   things: [title: string, data: SendData<Opcodes>[]][],
-): Promise<{ bytes: number }> {
+): Promise<number> {
   const serving = serveOne();
   const { hostname, port } = new URL(url);
   const conn = await Deno.connect({ hostname, port: Number(port) });
@@ -122,7 +100,7 @@ async function converse(
   server -> client  ${response.status} ${response.reason}, subprotocol ${subprotocol}, extensions ${agreed}`);
 
   const transport = transportOf(conn);
-  const tap = new Tap("server -> client");
+  const tap = tapOf("server -> client");
   const receiving = receive(transport, ws, tap, () => []);
   for (const [title, data] of things) {
     console.log(title);
@@ -134,12 +112,12 @@ async function converse(
   await transport.write(
     ws.send({ type: "close", statusCode: 1000, message: goodbye }),
   );
-  await Promise.all([serving, receiving]);
+  const [bytes] = await Promise.all([receiving, serving]);
   const { clean, initiator, received } = ws.summary ?? {};
   console.log(
     `Closed: clean ${clean}, begun by ${initiator}, answered with ${received?.statusCode}\n`,
   );
-  return tap;
+  return bytes;
 }
 
 await converse([], [
@@ -162,7 +140,7 @@ await converse([], [
 const message = JSON.stringify(
   Array.from({ length: 100 }, (_, id) => ({ id, name: `user ${id}` })),
 );
-const { bytes } = await converse(extensions, [
+const bytes = await converse(extensions, [
   ["JSON, there and back, compressed", [{ type: "text", message }]],
   ["The same again, of which both sides remember the first", [
     { type: "text", message },

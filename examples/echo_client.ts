@@ -14,7 +14,8 @@ Sends messages, and prints what comes back: one answer for each.
   [message]  what to send [hello world]
   --help     this
 
-Exits with 0 if every message was answered and the connection closed in order.
+Exits with 0 if every message was answered and the connection closed in order, with
+1 if not, or after Ctrl-C.
 `;
 
 const { positionals } = parse(HELP, {}, Infinity);
@@ -22,7 +23,8 @@ const [url = "ws://127.0.0.1:8080/", ...words] = positionals;
 const messages = words.length > 0 ? words : ["hello", "world"];
 
 try {
-  const ws = new WebSocketStream(url, { signal: interruption() });
+  const ws = new WebSocketStream(url);
+  interruption().addEventListener("abort", () => ws.close());
   const { readable, writable } = await ws.opened;
   const sending = ReadableStream.from(messages)
     .pipeTo(writable, { preventClose: true });
@@ -35,7 +37,9 @@ try {
   await sending;
   const { closeCode } = await ws.closed;
   console.log(`closed with ${closeCode}`);
-  if (answers < messages.length) fail("The server has closed too early");
+  if (answers < messages.length) {
+    fail(`${answers} of ${messages.length} messages were answered`);
+  }
 } catch (error) {
   fail(messageOf(error));
 }

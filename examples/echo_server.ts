@@ -7,12 +7,15 @@
 import type { Connection, ReceivedEvent } from "@noio/ws";
 import { acceptUpgrade } from "@noio/ws/handshake";
 import {
+  hostOf,
   interruption,
+  listen,
   numberOf,
   parse,
   serve,
   SERVER_HELP,
   SERVER_OPTIONS,
+  timeoutOf,
 } from "./program.ts";
 import { closeTransport, type Transport, transportOf } from "./transport.ts";
 
@@ -124,12 +127,10 @@ function answer(
 if (import.meta.main) {
   const { values, positionals } = parse(HELP, SERVER_OPTIONS);
   const port = numberOf("port", positionals[0] ?? "8080");
-  const limit = values["handshake-timeout"];
-  const timeout = numberOf("handshake-timeout", limit, 3_600_000);
+  const timeout = timeoutOf(values);
   const leaving = interruption();
-  const listener = Deno.listen({ hostname: values.hostname, port });
-  const { hostname, port: bound } = listener.addr;
-  console.log(`Echoing on ws://${hostname}:${bound}/ (Ctrl-C ends it)`);
+  const listener = listen({ hostname: values.hostname, port });
+  console.log(`Echoing on ws://${hostOf(listener)}/ (Ctrl-C ends it)`);
 
   await serve(listener, async (conn) => {
     // Who does not finish the handshake in time is not waited for.

@@ -1,24 +1,29 @@
-// deno run --unstable-net --allow-net=127.0.0.1 --allow-read --allow-run examples/multicore_server.ts
+// deno run --unstable-net --allow-net=127.0.0.1 --allow-run examples/multicore_server.ts
 //
 // Sends back every message, with one process for each core. All of them listen on the
 // same port (SO_REUSEPORT), and the system hands each client to one of them. Linux
-// only: elsewhere one of them gets all.
+// only: elsewhere one of them gets all. (`--allow-run=deno` will do where the PATH has
+// the Deno that this is run with.)
 
 import {
   fail,
+  hostOf,
   interruption,
+  listen,
+  messageOf,
   numberOf,
   parse,
   SERVER_HELP,
   SERVER_OPTIONS,
   serveWebSockets,
+  timeoutOf,
 } from "./program.ts";
 
 const HELP = `
 Sends back every message, with one process for each core. The field X-Process of the
 response says which one it is.
 
-  deno run --unstable-net --allow-net=127.0.0.1 --allow-read --allow-run \\
+  deno run --unstable-net --allow-net=127.0.0.1 --allow-run \\
     examples/multicore_server.ts [options] [port]
 
   [port]                    where to listen, 0 for any that is free [8080]
@@ -34,12 +39,12 @@ const { values, positionals } = parse(HELP, {
 const port = numberOf("port", positionals[0] ?? "8080");
 const count = numberOf("processes", values.processes, 1024);
 const number = numberOf("process", values.process, 1024);
-const { hostname, "handshake-timeout": limit } = values;
-const handshakeTimeout = numberOf("handshake-timeout", limit, 3_600_000);
+const { hostname } = values;
+const handshakeTimeout = timeoutOf(values);
 
 /** Starts another process, which ends when its input does: ours, or we. */
 function start(number: number, port: number): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
+  const command = new Deno.Command(Deno.execPath(), {
     args: [
       ...[
         "run",
@@ -49,12 +54,17 @@ function start(number: number, port: number): Deno.ChildProcess {
         `--allow-net=${hostname}`,
         import.meta.url,
       ],
-      ...[`--hostname=${hostname}`, `--handshake-timeout=${limit}`],
+      ...[`--hostname=${hostname}`, `--handshake-timeout=${handshakeTimeout}`],
       ...[`--process=${number}`, `${port}`],
     ],
     stdin: "piped",
     stdout: "piped",
-  }).spawn();
+  });
+  try {
+    return command.spawn();
+  } catch (error) {
+    return fail(`Cannot start a process: ${messageOf(error)}`);
+  }
 }
 
 /** Resolves when a process has said that it listens. */
@@ -75,13 +85,12 @@ function endOfInput(): AbortSignal {
   return controller.signal;
 }
 
-const listener = Deno.listen({ hostname, port, reusePort: true });
-const { port: bound } = listener.addr;
+const listener = listen({ hostname, port, reusePort: true });
 const leaving = number === 1 ? interruption() : endOfInput();
 
 const others = number > 1 ? [] : Array.from(
   { length: count - 1 },
-  (_, i) => start(i + 2, bound),
+  (_, i) => start(i + 2, listener.addr.port),
 );
 await Promise.all(others.map(ready));
 leaving.addEventListener("abort", () => {
@@ -94,7 +103,9 @@ for (const { status } of others) {
 }
 console.log(
   number === 1
-    ? `Echoing on ws://${hostname}:${bound}/ with ${count} processes (Ctrl-C ends it)`
+    ? `Echoing on ws://${
+      hostOf(listener)
+    }/ with ${count} processes (Ctrl-C ends it)`
     : "ready",
 );
 

@@ -8,6 +8,7 @@ import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import process from "node:process";
 import { Duplex } from "node:stream";
+import { parseArgs } from "node:util";
 import { Information } from "@noio/ws";
 import { requestUpgrade } from "@noio/ws/handshake";
 import { permessageDeflate } from "@noio/ws/permessage-deflate";
@@ -15,8 +16,32 @@ import { permessageDeflate } from "@noio/ws/permessage-deflate";
 const HELP = `
 Sends messages to a WebSocket server, and prints what comes back.
 
-  node node_net.mjs [ws://127.0.0.1:8080/] [message ...]
+  node node_net.mjs [url] [message ...]
+
+  [url]      of ws: or wss: [ws://127.0.0.1:8080/]
+  [message]  what to send [hello world]
+  --help     this
+
+Exits with 0 if every message was answered and the connection closed in order, with
+1 if not, 2 for wrong arguments. Ctrl-C closes in order.
 `;
+
+/** What the arguments say; `undefined` if there is nothing to do. */
+function parse(args) {
+  try {
+    const help = { type: "boolean", short: "h" };
+    const options = { options: { help }, allowPositionals: true };
+    const { values, positionals } = parseArgs({ args, ...options });
+    if (values.help) return void console.log(HELP.trim());
+    const [url = "ws://127.0.0.1:8080/", ...messages] = positionals;
+    if (messages.length === 0) messages.push("hello", "world");
+    return { url: new URL(url), messages };
+  } catch (error) {
+    const [mistake] = error.message.split(/\.\s/);
+    console.error(`${mistake}; see --help`);
+    process.exitCode = 2;
+  }
+}
 
 /** Connects a socket to where a URL points. */
 function connect({ protocol, hostname, port }) {
@@ -42,11 +67,7 @@ async function* receive(ws, reader, write) {
   }
 }
 
-async function main([address = "ws://127.0.0.1:8080/", ...messages]) {
-  if (address === "--help") return console.log(HELP.trim());
-  if (messages.length === 0) messages = ["hello", "world"];
-
-  const url = new URL(address);
+async function main({ url, messages }) {
   const socket = connect(url);
   socket.setNoDelay(true);
   // A socket as a pair of streams: all that the handshake asks for.
@@ -86,6 +107,7 @@ async function main([address = "ws://127.0.0.1:8080/", ...messages]) {
     const { clean, received, failure } = ws.summary;
     if (!clean) throw new Error(failure?.message ?? "Our close has no answer");
     console.log(`closed with ${received.statusCode}`);
+    if (answers < messages.length) process.exitCode = 1;
     // The server closes the socket first (RFC 6455, section 7.1.1), if it does.
     const timer = setTimeout(() => socket.destroy(), 5000);
     while (!(await reader.read()).done);
@@ -96,7 +118,8 @@ async function main([address = "ws://127.0.0.1:8080/", ...messages]) {
 }
 
 try {
-  await main(process.argv.slice(2));
+  const task = parse(process.argv.slice(2));
+  if (task !== undefined) await main(task);
 } catch (error) {
   console.error(error.cause?.message ?? error.message);
   process.exitCode = 1;

@@ -3,11 +3,15 @@
 // Sends back every message, over TLS. For a certificate to try it with:
 //
 //   openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
-//     -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
-//   deno run --allow-net examples/wscat.ts --insecure wss://localhost:8443/
+//     -addext basicConstraints=critical,CA:FALSE \
+//     -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+//     -keyout key.pem -out cert.pem
+//   deno run --allow-net --allow-read=cert.pem examples/wscat.ts \
+//     --ca=cert.pem wss://localhost:8443/
 
 import {
   fail,
+  hostOf,
   interruption,
   messageOf,
   numberOf,
@@ -15,6 +19,7 @@ import {
   SERVER_HELP,
   SERVER_OPTIONS,
   serveWebSockets,
+  timeoutOf,
 } from "./program.ts";
 
 const HELP = `
@@ -35,8 +40,7 @@ const { values, positionals } = parse(HELP, {
   key: { type: "string", default: "key.pem" },
 });
 const port = numberOf("port", positionals[0] ?? "8443");
-const limit = values["handshake-timeout"];
-const handshakeTimeout = numberOf("handshake-timeout", limit, 3_600_000);
+const handshakeTimeout = timeoutOf(values);
 
 let listener: Deno.TlsListener;
 try {
@@ -50,8 +54,7 @@ try {
 } catch (error) {
   fail(`Cannot listen: ${messageOf(error)}`);
 }
-const { hostname, port: bound } = listener.addr;
-console.log(`Echoing on wss://${hostname}:${bound}/ (Ctrl-C ends it)`);
+console.log(`Echoing on wss://${hostOf(listener)}/ (Ctrl-C ends it)`);
 
 // From here on it is as without TLS; the time is for both handshakes.
 await serveWebSockets(

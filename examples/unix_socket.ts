@@ -7,9 +7,9 @@ import {
   fail,
   interruption,
   messageOf,
-  numberOf,
   parse,
   serveWebSockets,
+  timeoutOf,
 } from "./program.ts";
 
 const HELP = `
@@ -27,8 +27,7 @@ const { values, positionals: [path] } = parse(HELP, {
   "handshake-timeout": { type: "string", default: "10000" },
 });
 if (path === undefined) fail("There is no path; see --help", 2);
-const limit = values["handshake-timeout"];
-const handshakeTimeout = numberOf("handshake-timeout", limit, 3_600_000);
+const handshakeTimeout = timeoutOf(values);
 
 /** Listens, also where a server that was killed has left its socket behind. */
 async function listen(path: string): Promise<Deno.UnixListener> {
@@ -37,12 +36,19 @@ async function listen(path: string): Promise<Deno.UnixListener> {
     return Deno.listen(address);
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    try {
-      (await Deno.connect(address)).close();
-    } catch {
-      await Deno.remove(path); // nobody listens there
-      return Deno.listen(address);
-    }
+    if (!(await Deno.lstat(path)).isSocket || await isServed(path)) throw error;
+    await Deno.remove(path);
+    return Deno.listen(address);
+  }
+}
+
+/** Whether somebody listens on a socket. */
+async function isServed(path: string): Promise<boolean> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
     throw error;
   }
 }

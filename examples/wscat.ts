@@ -3,6 +3,8 @@
 // A WebSocket on the terminal: what you type is sent, what comes is printed. With
 // `--unix` and `--ca` it also needs `--allow-read`, with `--unix` `--allow-write`.
 
+import { once } from "node:events";
+import { isIP } from "node:net";
 import { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { TextLineStream } from "@std/streams";
@@ -11,6 +13,7 @@ import { permessageDeflate } from "@noio/ws/permessage-deflate";
 import { connect } from "./connect.ts";
 import { tapped } from "./frame_tap.ts";
 import { fail, interruption, messageOf, numberOf, parse } from "./program.ts";
+import { GREY, lineOf, paint } from "./terminal.ts";
 import {
   WebSocketRefusedError,
   WebSocketStream,
@@ -37,7 +40,7 @@ Sends each line of the input, and prints each message.
 
 Exits with 0 if the connection was closed in order with 1000, 1001 or no code, with
 1 after another code, 2 for wrong arguments, 3 if it cannot connect, 4 if the server
-refuses, 5 if the connection breaks.
+refuses, 5 if the connection breaks. Ctrl-C closes it in order.
 `;
 
 const { values, positionals: [url] } = parse(HELP, {
@@ -59,20 +62,7 @@ const count = numberOf("count", values.count, DAY);
 const wait = numberOf("wait", values.wait, DAY);
 const pingEach = 1000 * numberOf("ping", values.ping ?? "0", 86_400);
 
-const isTerminal = Deno.stdout.isTerminal();
-const paint = (code: number, text: string) =>
-  isTerminal && !Deno.noColor ? `\x1b[${code}m${text}\x1b[0m` : text;
-const note = (text: string) => console.error(paint(90, text));
-
-/** A message as a line. A server is not to send commands to our terminal. */
-function lineOf(message: string | Uint8Array<ArrayBuffer>): string {
-  if (typeof message !== "string") return paint(36, message.toHex());
-  if (!isTerminal) return message;
-  // deno-lint-ignore no-control-regex
-  return message.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  });
-}
+const note = (text: string) => console.error(paint(GREY, text));
 
 const ca = values.ca === undefined ? [] : [await readFile(values.ca)];
 
@@ -87,18 +77,21 @@ async function readFile(path: string): Promise<string> {
 /** Opens the stream of bytes. */
 async function open(url: URL): Promise<ByteStream> {
   const { unix, insecure } = values;
+  const signal = AbortSignal.timeout(10_000);
   if (unix !== undefined) {
     return await Deno.connect({ transport: "unix", path: unix });
   }
   if (!insecure || url.protocol === "ws:") {
-    return await connect(url, { caCerts: ca }, AbortSignal.timeout(10_000));
+    return await connect(url, { caCerts: ca }, signal);
   }
+  const host = url.hostname.replace(/^\[(.*)\]$/, "$1"); // of an IPv6 address
   const socket = connectTls({
-    host: url.hostname,
+    host,
     port: Number(url.port) || 443,
-    servername: url.hostname,
+    servername: isIP(host) ? "" : host, // no address is sent as a name
     rejectUnauthorized: false,
   });
+  await once(socket, "secureConnect", { signal });
   return Duplex.toWeb(socket) as ByteStream; // of bytes, as no encoding is set
 }
 

@@ -5,39 +5,24 @@
 // what was missed is looked up in the list afterwards. Who is where is told every
 // few seconds: a server that falls silent has no people.
 
+import { Elsewhere } from "./elsewhere.ts";
+import { Outbox } from "./outbox.ts";
+import { type Client, redisClients } from "./redis_client.ts";
 import { HISTORY, type Line, type Person, type Room } from "./room.ts";
-
-/** The package, which nobody downloads who does not ask for it by `--redis`. */
-const PACKAGE: string = "npm:redis@6.3.1";
 
 const LINES = "noio-chat:lines";
 const PEOPLE = "noio-chat:people";
 
-/** How often a server says who is there, and after how long it counts as gone. */
+/** How often a server says who is there, in milliseconds. */
 const INTERVAL = 3000;
-const PATIENCE = 10_000;
-
-type Redis = typeof import("npm:redis@6.3.1");
-type Client = ReturnType<typeof clientOf>;
 
 /** Connects a room to the others. Resolves at once: Redis may come later. */
 export async function joinRedis(
   url: string,
   room: Room,
 ): Promise<RedisExchange> {
-  // A name that is not spelt out is not looked up before it is needed, and has no
-  // type of its own.
-  const redis = await import(PACKAGE) as Redis;
-  return new RedisExchange(clientOf(redis, url), clientOf(redis, url), room);
-}
-
-function clientOf({ createClient }: Redis, url: string) {
-  return createClient({
-    url,
-    disableOfflineQueue: true,
-    maintNotifications: "disabled",
-    socket: { reconnectStrategy: (n) => Math.min(100 * 2 ** n, 2000) },
-  });
+  const [client, subscriber] = await redisClients(url);
+  return new RedisExchange(client, subscriber, room);
 }
 
 /** The way to the other servers. */
@@ -46,11 +31,9 @@ export class RedisExchange {
   readonly #client: Client;
   readonly #subscriber: Client;
   readonly #room: Room;
-  readonly #heard = new Map<string, number>();
+  readonly #elsewhere: Elsewhere;
+  readonly #outbox = new Outbox((lines) => this.#send(lines));
   readonly #timer: ReturnType<typeof setInterval>;
-  /** Lines that wait for Redis, and how many of them are on their way. */
-  #outbox: Line[] = [];
-  #isFlushing = false;
   #isAway = false;
   #isClosed = false;
 
@@ -58,6 +41,7 @@ export class RedisExchange {
     this.#client = client;
     this.#subscriber = subscriber;
     this.#room = room;
+    this.#elsewhere = new Elsewhere(room);
     room.exchange = this;
     this.#timer = setInterval(() => this.#tick(), INTERVAL);
     for (const each of [client, subscriber]) {
@@ -72,7 +56,7 @@ export class RedisExchange {
 
   /** Takes a line to the others. */
   line(line: Line): void {
-    this.#outbox = [...this.#outbox, line].slice(-HISTORY);
+    this.#outbox.add(line);
     this.#flush();
   }
 
@@ -108,10 +92,7 @@ export class RedisExchange {
   async #listen(): Promise<void> {
     try {
       await this.#subscriber.subscribe(LINES, this.#takeLine);
-      await this.#subscriber.subscribe(
-        PEOPLE,
-        (json) => this.#takePeople(json),
-      );
+      await this.#subscriber.subscribe(PEOPLE, this.#takePeople);
     } catch {
       return; // it is gone again
     }
@@ -133,35 +114,23 @@ export class RedisExchange {
   }
 
   #tick(): void {
-    const now = performance.now();
-    for (const [server, at] of this.#heard) {
-      if (now - at < PATIENCE) continue;
-      this.#heard.delete(server);
-      this.#room.setElsewhere(server, []);
-    }
+    this.#elsewhere.forget(performance.now());
     this.#room.tellPeople();
     this.#flush();
   }
 
   /** Says what is waiting; what fails is tried again with the next tick. */
   async #flush(): Promise<void> {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    try {
-      while (this.#outbox.length > 0) {
-        const batch = this.#outbox;
-        const multi = this.#client.multi();
-        for (const line of batch) {
-          const json = JSON.stringify(line);
-          multi.rPush(LINES, json).publish(LINES, json);
-        }
-        await multi.lTrim(LINES, -HISTORY, -1).exec();
-        this.#outbox = this.#outbox.filter((line) => !batch.includes(line));
-      }
-    } catch (error) {
-      this.#noteAway(error);
+    await this.#outbox.flush().catch((error) => this.#noteAway(error));
+  }
+
+  async #send(lines: readonly Line[]): Promise<void> {
+    const multi = this.#client.multi();
+    for (const line of lines) {
+      const json = JSON.stringify(line);
+      multi.rPush(LINES, json).publish(LINES, json);
     }
-    this.#isFlushing = false;
+    await multi.lTrim(LINES, -HISTORY, -1).exec();
   }
 
   readonly #takeLine = (json: string): void => {
@@ -174,10 +143,7 @@ export class RedisExchange {
       parse<{ server: string; people: Person[] }>(json) ?? {};
     if (typeof server !== "string" || !Array.isArray(people)) return;
     if (server === this.#server) return;
-    const isNew = people.length > 0 && !this.#heard.has(server);
-    if (people.length === 0) this.#heard.delete(server);
-    else this.#heard.set(server, performance.now());
-    this.#room.setElsewhere(server, people);
+    const isNew = this.#elsewhere.take(server, people, performance.now());
     if (isNew) this.#room.tellPeople(); // it does not know us
   };
 }

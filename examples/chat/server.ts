@@ -6,7 +6,9 @@
 import { permessageDeflate } from "@noio/ws/permessage-deflate";
 import {
   fail,
+  hostOf,
   interruption,
+  listen,
   messageOf,
   numberOf,
   parse,
@@ -46,6 +48,9 @@ const { values } = parse(HELP, {
 }, 0);
 const { hostname } = values;
 const port = numberOf("port", values.port);
+if (values.redis !== undefined && !URL.canParse(values.redis)) {
+  fail(`Cannot use '${values.redis}' as redis`, 2);
+}
 const leaving = interruption();
 const room = new Room();
 let clients = 0;
@@ -87,9 +92,8 @@ try {
   const redis = values.redis === undefined
     ? undefined
     : await joinRedis(values.redis, room);
-  const listener = Deno.listen({ hostname, port });
-  const { addr } = listener;
-  console.log(`Chatting on http://${hostname}:${addr.port}/ (Ctrl-C ends it)`);
+  const listener = listen({ hostname, port });
+  console.log(`Chatting on http://${hostOf(listener)}/ (Ctrl-C ends it)`);
   await serve(listener, handle, leaving);
   await redis?.close();
 } catch (error) {

@@ -175,7 +175,6 @@ export class FrameDecoder {
   #fail(failure: Failure): FrameFailure {
     this.#failure = { type: "fail", ...failure };
     this.#cursor.release();
-    this.#gather.clear();
     return this.#failure;
   }
 }

@@ -3,6 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Connection, encodeFrame } from "../../mod.ts";
 import { permessageDeflate } from "../../src/extensions/permessage_deflate.ts";
+import { Elsewhere } from "../../examples/chat/elsewhere.ts";
+import { Outbox } from "../../examples/chat/outbox.ts";
 import { type Line, nameOf, Room } from "../../examples/chat/room.ts";
 import { visit } from "../../examples/chat/visitor.ts";
 import { WebSocketStream } from "../../examples/websocket_stream.ts";
@@ -245,15 +247,17 @@ function nextPeople(room: Room): Promise<void> {
   return promise;
 }
 
+/** A line that was said at a time. */
+const line = (at: number): Line => ({
+  id: `${at}`,
+  at,
+  kind: "said",
+  by: { id: "a", name: "Ada" },
+  text: `${at}`,
+});
+
 Deno.test("Room keeps the last 100 lines, each of them once, in order", async () => {
   const room = new Room();
-  const line = (at: number): Line => ({
-    id: `${at}`,
-    at,
-    kind: "said",
-    by: { id: "a", name: "Ada" },
-    text: `${at}`,
-  });
   for (let at = 149; at >= 0; at--) room.receive(line(at));
   for (let at = 0; at < 150; at++) room.receive(line(at));
   let lines: Line[] = [];
@@ -274,4 +278,42 @@ Deno.test("nameOf() takes what is invisible out of a name", () => {
   for (const none of [null, "", " \u200b", "x".repeat(25)]) {
     assertEquals(nameOf(none), undefined);
   }
+});
+
+Deno.test("Outbox sends each line once, in order, and keeps what cannot be sent", async () => {
+  const sent: number[] = [];
+  let isAway = true;
+  const outbox = new Outbox(async (lines) => {
+    await undefined;
+    if (isAway) throw new Error("It is away");
+    sent.push(...lines.map(({ at }) => at));
+  });
+  for (let at = 0; at < 150; at++) outbox.add(line(at));
+  await outbox.flush().then(
+    () => assert(false, "it has sent them"),
+    (error) => assertEquals(error.message, "It is away"),
+  );
+  isAway = false;
+  const flushing = outbox.flush();
+  outbox.add(line(150)); // while those before it are on their way
+  await Promise.all([flushing, outbox.flush()]);
+  assertEquals(sent, Array.from({ length: 101 }, (_, i) => i + 50));
+});
+
+Deno.test("Elsewhere forgets the people of a server that falls silent", async () => {
+  const room = new Room();
+  const elsewhere = new Elsewhere(room);
+  const names = () => room.people.map(({ name }) => name);
+  const people = (name: string) => [{ id: name, name }];
+  assertEquals(elsewhere.take("one", people("Ada"), 0), true);
+  assertEquals(elsewhere.take("two", people("Grace"), 0), true);
+  assertEquals(elsewhere.take("two", people("Grace"), 3000), false);
+  elsewhere.forget(9_999);
+  assertEquals(names(), ["Ada", "Grace"]);
+  elsewhere.forget(10_000);
+  assertEquals(names(), ["Grace"]);
+  elsewhere.take("two", [], 10_001);
+  assertEquals(names(), []);
+  assertEquals(elsewhere.take("one", people("Ada"), 10_002), true);
+  await nextPeople(room);
 });

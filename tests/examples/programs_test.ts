@@ -1,27 +1,32 @@
 // The other examples: what they print, and what their exit codes are.
 
 import { assert, assertEquals } from "@std/assert";
-import { requestUpgrade } from "../../handshake.ts";
-import {
-  WebSocketStream,
-  type WebSocketStreamAcceptOptions,
-} from "../../examples/websocket_stream.ts";
 import { npmWs, WsPeerSocket } from "../interop/peers/npm_ws.ts";
-import { makeCertificate } from "./certificate.ts";
-import {
-  exampleTest,
-  flagsOf,
-  Program,
-  runExample,
-  type Scope,
-} from "./helpers.ts";
+import { exampleTest, flagsOf, Program, runExample } from "./helpers.ts";
+import { serveOne } from "./serve_one.ts";
+
+const EXAMPLES = new URL("../../examples/", import.meta.url);
 
 const PROGRAMS = [
   ...["autobahn_client.ts", "autobahn_server.ts", "demo.ts", "echo_client.ts"],
   ...["echo_server.ts", "handshake_only.ts", "large_file.ts", "proxy.ts"],
   ...["multicore_server.ts", "seed_walkthrough.ts", "tls_server.ts"],
-  ...["unix_socket.ts", "wscat.ts"],
+  ...["unix_socket.ts", "wscat.ts", "chat/server.ts"],
 ];
+
+/** An option that only the program itself uses. */
+const INTERNAL = ["process"];
+
+/** The options that a program takes, as its source has them. */
+async function optionsOf(name: string): Promise<string[]> {
+  const source = await Deno.readTextFile(new URL(name, EXAMPLES));
+  const common = source.includes("...SERVER_OPTIONS") ||
+      source.includes("SERVER_OPTIONS,")
+    ? ["hostname", "handshake-timeout"]
+    : [];
+  const own = source.matchAll(/^ +"?([\w-]+)"?: \{ type: "(?:str|bool)/gm);
+  return ["help", ...common, ...[...own].map(([, name]) => name)];
+}
 
 exampleTest(
   "each example has --help, and refuses what it does not know",
@@ -32,9 +37,52 @@ exampleTest(
       const help = await runExample(scope, name, ["--help"]);
       assertEquals([help.code, help.stderr], [0, ""], name);
       assert(help.stdout.length > 10, name);
+      for (const option of await optionsOf(name)) {
+        if (INTERNAL.includes(option) || !help.stdout.includes("  --")) {
+          continue;
+        }
+        assert(help.stdout.includes(`--${option}`), `${name}: ${option}`);
+      }
       const mistake = await runExample(scope, name, ["--no-such-option"]);
-      assertEquals([mistake.code, mistake.stdout], [2, ""], name);
-      assert(mistake.stderr.endsWith("see --help\n"), mistake.stderr);
+      assertEquals(mistake, {
+        code: 2,
+        stdout: "",
+        stderr: "Unknown option '--no-such-option'; see --help\n",
+      });
+    }
+  },
+);
+
+exampleTest(
+  "no example asks for a permission that it does not need",
+  async (scope) => {
+    const args: Readonly<Record<string, string[]>> = {
+      "large_file.ts": ["receive", "0"],
+      "multicore_server.ts": ["--processes=2", "0"],
+      "proxy.ts": ["ws://127.0.0.1:1/", "0"],
+      "unix_socket.ts": ["/tmp/echo.sock"], // of its first line
+      "wscat.ts": ["ws://127.0.0.1:1/"],
+      "chat/server.ts": ["--port=0"],
+    };
+    // Asked for later: to write when something has come, to listen when a
+    // certificate is read.
+    const later = ["large_file.ts --allow-write", "tls_server.ts --allow-net"];
+    for (const name of PROGRAMS) {
+      const flags = await flagsOf(name);
+      for (const flag of flags) {
+        scope.at = `${name} ${flag.split("=")[0]}`;
+        if (later.includes(scope.at)) continue;
+        const { code, stderr } = await runExample(
+          scope,
+          name,
+          args[name] ?? [],
+          "",
+          flags.filter((other) => other !== flag),
+        );
+        assert(code !== 0, scope.at);
+        const [, needed] = scope.at.split(" ");
+        assert(stderr.includes(needed), `${scope.at}: ${stderr}`);
+      }
     }
   },
 );
@@ -108,293 +156,18 @@ exampleTest(
     ]);
     assertEquals(refused.code, 1);
     assert(refused.stderr.includes("refused"), refused.stderr);
-  },
-);
 
-/** A server in this process, for one client. */
-async function serveOne(
-  scope: Scope,
-  handle: (ws: WebSocketStream) => Promise<void>,
-  options: WebSocketStreamAcceptOptions = {},
-): Promise<{ url: string; done: Promise<void> }> {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const serve = async () => {
-    const ws = WebSocketStream.accept(await listener.accept(), options);
-    listener.close();
-    await handle(ws);
-  };
-  const done = serve();
-  scope.defer(() => done.catch(() => {}));
-  await Promise.resolve();
-  return { url: `ws://127.0.0.1:${listener.addr.port}/`, done };
-}
-
-const echo = async (ws: WebSocketStream) => {
-  const { readable, writable } = await ws.opened;
-  await readable.pipeTo(writable);
-  await ws.closed;
-};
-
-exampleTest(
-  "wscat.ts sends lines and prints messages, as npm:ws sees it",
-  async (scope) => {
-    const server = await npmWs.serve(scope, {
-      subprotocols: ["b"],
-      own: { perMessageDeflate: { threshold: 0 } },
-    });
-    const url = `ws://127.0.0.1:${server.port}/path`;
-    const program = await Program.start(scope, "wscat.ts", [
-      ...[
-        "--header=X-One: 1",
-        "--header",
-        "X-Two:  2",
-        "--compress",
-        "--ping=1",
-      ],
-      ...["--subprotocol=a", "--subprotocol=b", "--count=2", url],
-    ]);
-    const peer = await server.accept();
-    assertEquals(peer.headers.get("X-One"), "1");
-    assertEquals(peer.headers.get("X-Two"), "2");
-    assertEquals(peer.subprotocol, "b");
-    assertEquals(peer.extensions, ["permessage-deflate"]);
-    await program.write("hello\n");
-    assertEquals(await peer.next(), { type: "text", message: "hello" });
-    peer.send("world");
-    await program.line(/^world$/);
-    assertEquals((await peer.next()).type, "ping");
-    while (!/^ping \d+\.\d ms$/m.test(program.stderr)) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    peer.send(Uint8Array.of(1, 2, 255));
-    await program.line(/^0102ff$/);
-    assertEquals(await program.code(), 0);
-    assert(
-      program.stderr.startsWith(
-        "open, subprotocol b, extensions permessage-deflate\n",
-      ),
-      program.stderr,
-    );
-    assert(program.stderr.endsWith('closed with 1000 ""\n'));
-  },
-);
-
-exampleTest(
-  "wscat.ts shows frames, sends bytes, and closes at the end of its input",
-  async (scope) => {
-    const { url, done } = await serveOne(scope, echo);
-    const args = ["--show-frames", "--binary", "--compress", "--wait=200", url];
-    const outcome = await runExample(scope, "wscat.ts", args, "hi\n");
-    await done;
-    assertEquals(outcome.stdout, "6869\n");
-    assertEquals(outcome.stderr.split("\n"), [
-      "open, subprotocol none, extensions permessage-deflate",
-      "-> binary 2 B 68 69",
-      "<- binary 2 B 68 69",
-      '-> close 2 B 1000 ""',
-      '<- close 2 B 1000 ""',
-      'closed with 1000 ""',
-      "",
-    ]);
-    assertEquals(outcome.code, 0);
-  },
-);
-
-exampleTest("wscat.ts has an exit code for each way to fail", async (scope) => {
-  const run = async (
-    expected: number,
-    handle: (ws: WebSocketStream) => Promise<void>,
-    options: WebSocketStreamAcceptOptions = {},
-  ) => {
-    scope.at = `exit code ${expected}`;
-    const { url, done } = await serveOne(scope, handle, options);
-    const { code, stderr } = await runExample(scope, "wscat.ts", [url]);
-    assertEquals(code, expected, stderr);
-    await done;
-    return stderr;
-  };
-  const closing = (closeCode: number) => async (ws: WebSocketStream) => {
-    await ws.opened;
-    ws.close({ closeCode, reason: "why" });
-    await ws.closed;
-  };
-  await run(0, closing(1001));
-  const stderr = await run(1, closing(1008));
-  assert(stderr.endsWith('closed with 1008 "why"\n'), stderr);
-  await run(4, async (ws) => void await ws.closed.catch(() => {}), {
-    onRequest: () => ({ status: 403 }),
-  });
-  const controller = new AbortController();
-  await run(5, async (ws) => {
-    await ws.opened;
-    controller.abort();
-    await ws.closed.catch(() => {});
-  }, { signal: controller.signal });
-  for (
-    const [args, expected] of [
-      [["ws://127.0.0.1:1/"], 3],
-      [[], 2],
-      [["no-url"], 2],
-      [["ws://127.0.0.1:1/", "--count=x"], 2],
-      [["ws://127.0.0.1:1/", "--header=Upgrade: x"], 2],
-    ] as [string[], number][]
-  ) {
-    const { code, stderr } = await runExample(scope, "wscat.ts", args);
-    assertEquals(code, expected, `${args}: ${stderr}`);
-    assert(stderr.trim() !== "");
-  }
-  // Ctrl-C closes in order.
-  const { url, done } = await serveOne(scope, echo);
-  const program = await Program.start(scope, "wscat.ts", [url]);
-  await program.write("hello\n");
-  await program.line(/^hello$/);
-  assertEquals(await program.interrupt(), 0);
-  await done;
-});
-
-exampleTest("wscat.ts goes over TLS and Unix sockets", async (scope) => {
-  const folder = await Deno.makeTempDir();
-  scope.defer(() => Deno.remove(folder, { recursive: true }));
-  const { ca, cert, key } = await makeCertificate();
-  const file = (name: string) => `${folder}/${name}`;
-  await Deno.writeTextFile(file("ca.pem"), ca);
-  await Deno.writeTextFile(file("cert.pem"), cert);
-  await Deno.writeTextFile(file("key.pem"), key);
-  const over = (name: string, args: string[], flags: string[]) =>
-    Program.start(scope, name, args, [...flags, `--allow-read=${folder}`]);
-  const server = await over("tls_server.ts", [
-    ...[`--cert=${file("cert.pem")}`, `--key=${file("key.pem")}`, "0"],
-  ], ["--allow-net=127.0.0.1"]);
-  const url = `wss://localhost:${await server.port()}/`;
-  const path = file("echo.sock");
-  const unix = await over("unix_socket.ts", [path], [
-    ...[`--allow-net=unix:${path}`, `--allow-write=${folder}`],
-  ]);
-  await unix.line(/Echoing/);
-
-  for (
-    const [args, expected] of [
-      [[`--ca=${file("ca.pem")}`, url], 0],
-      [["--insecure", url], 0],
-      [["--insecure", "--show-frames", url], 0],
-      [[url], 3], // who has signed that?
-      [[`--ca=${file("none.pem")}`, url], 2],
-      [[`--unix=${path}`, "ws://x/"], 0],
-      [[`--unix=${file("none.sock")}`, "ws://x/"], 3],
-    ] as [string[], number][]
-  ) {
-    scope.at = `${args}`;
-    const program = await over("wscat.ts", ["--count=1", ...args], [
-      ...["--allow-net", `--allow-write=${folder}`],
-    ]);
-    await program.write("hello\n").catch(() => {});
-    assertEquals(await program.code(), expected, program.stderr);
-    assertEquals(program.stdout, expected === 0 ? "hello\n" : "");
-  }
-  assertEquals(await server.interrupt(), 0);
-  assertEquals(await unix.interrupt(), 0);
-});
-
-exampleTest(
-  "proxy.ts lets npm:ws talk to npm:ws, compressed, and prints each frame",
-  async (scope) => {
-    const server = await npmWs.serve(scope, {
-      subprotocols: ["b"],
-      own: { perMessageDeflate: { threshold: 0 } },
-    });
-    const target = `ws://127.0.0.1:${server.port}/`;
-    const program = await Program.start(scope, "proxy.ts", [target, "0"]);
-    const url = `ws://127.0.0.1:${await program.port()}/`;
-    const client = await npmWs.connect(scope, url, {
-      subprotocols: ["a", "b"],
-      headers: [["Cookie", "a=1"]],
-      own: { perMessageDeflate: { threshold: 0 } },
-    });
-    assert(client instanceof WsPeerSocket);
-    const peer = await server.accept();
-    assertEquals(peer.headers.get("Cookie"), "a=1");
-    assertEquals([client.subprotocol, peer.subprotocol], ["b", "b"]);
-    assertEquals(client.extensions, ["permessage-deflate"]);
-    const text = "again and ".repeat(1000);
-    client.send(text);
-    assertEquals(await peer.next(), { type: "text", message: text });
-    peer.sendFragments(["one ", "two"], "ping");
-    assertEquals((await client.next()).type, "ping");
-    assertEquals(await client.next(), { type: "text", message: "one two" });
-    assertEquals((await peer.next()).type, "pong");
-    client.close(4000, "enough");
-    assertEquals(await peer.next(), {
+    scope.at = "Ctrl-C, as no answer comes";
+    const program = await Program.start(scope, "echo_client.ts", [url, "a"]);
+    const silent = await server.accept();
+    assertEquals((await silent.next()).type, "text");
+    assertEquals(await program.interrupt(), 1);
+    assertEquals(await silent.next(), {
       type: "close",
-      code: 4000,
-      reason: "enough",
+      code: 1000,
+      reason: "",
     });
-    await program.line(/#1 client -> server text rsv1 \d\d B /);
-    await program.line(/#1 server -> client text more rsv1 /);
-    await program.line(/#1 server -> client ping 5 B "ping0"/);
-    await program.line(/#1 client -> server close 8 B 4000 "enough"/);
-    assertEquals(await program.interrupt(), 0);
-  },
-);
-
-exampleTest(
-  "proxy.ts passes opcodes and reserved bits that it does not know, and refusals",
-  async (scope) => {
-    const opcodes = { ascii: 3, time: 11 } as const;
-    const reserved = [0, 1, 1] as const;
-    const seen: unknown[] = [];
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    scope.defer(() => listener.close());
-    const target = `ws://127.0.0.1:${listener.addr.port}/`;
-    const program = await Program.start(scope, "proxy.ts", [target, "0"]);
-    const url = `ws://127.0.0.1:${await program.port()}/`;
-    const accept = async () =>
-      WebSocketStream.accept(await listener.accept(), {
-        connection: { opcodes, reserved, delivery: "frame" },
-        onRequest: ({ headers }) =>
-          headers.get("Authorization") === "Basic x"
-            ? { status: 401, headers: { "WWW-Authenticate": "Basic" } }
-            : undefined,
-        onEvent: ({ type, ...event }) => {
-          if ("fin" in event) seen.push([type, event.fin, event.reserved]);
-        },
-      });
-    const accepting = accept();
-    const ws = new WebSocketStream(url, {
-      extensions: [],
-      connection: { opcodes, reserved },
-    });
-    const writer = (await ws.opened).writable.getWriter();
-    const server = await accepting;
-    await writer.write([
-      { type: "ascii", message: "a", fin: false, reserved: [0, 1, 0] },
-      { type: "time", reserved: [0, 0, 1] },
-      { type: "continue", message: "b" },
-      { type: "close", statusCode: 3000 },
-    ]);
-    await (await server.opened).readable.pipeTo(new WritableStream());
-    assertEquals((await server.closed).closeCode, 3000);
-    await ws.closed;
-    assertEquals(seen, [
-      ["ascii", false, [0, 1, 0]],
-      ["time", true, [0, 0, 1]],
-      ["continue", true, [0, 0, 0]],
-      ["close", true, [0, 0, 0]],
-    ]);
-    await program.line(/data3 more rsv2 1 B/);
-    await program.line(/control11 rsv3 0 B/);
-
-    const refusing = accept();
-    const { port } = new URL(url);
-    const conn = await Deno.connect({ port: Number(port) });
-    const upgrade = await requestUpgrade(conn, url, {
-      headers: { Authorization: "Basic x" },
-    });
-    assertEquals(upgrade.accepted, false);
-    assertEquals(upgrade.response.status, 401);
-    assertEquals(upgrade.response.headers.get("WWW-Authenticate"), "Basic");
-    conn.close();
-    await (await refusing).closed.catch(() => {});
-    assertEquals(await program.interrupt(), 0);
+    assertEquals(program.stderr, "0 of 1 messages were answered\n");
   },
 );
 
@@ -447,6 +220,92 @@ exampleTest(
     assert(third.stderr.includes("It was changed"), third.stderr);
     const none = await send(`${folder}/none`, url);
     assertEquals(none.code, 1);
+  },
+);
+
+/** Waits until something holds. */
+async function until(holds: () => boolean): Promise<void> {
+  const late = performance.now() + 30_000;
+  while (!holds()) {
+    if (performance.now() > late) throw new Error("It does not come to hold");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+exampleTest(
+  "large_file.ts says that a transfer was interrupted, and receives others",
+  async (scope) => {
+    const folder = await Deno.makeTempDir();
+    scope.defer(() => Deno.remove(folder, { recursive: true }));
+    const to = `${folder}/to`;
+    const receiver = await Program.start(
+      scope,
+      "large_file.ts",
+      ["receive", `--to=${to}`, "0"],
+      ["--allow-net=127.0.0.1", `--allow-write=${folder}`],
+    );
+    const url = `ws://127.0.0.1:${await receiver.port()}/`;
+    const size = () => Deno.statSync(to).size;
+    const start = async () => {
+      await Deno.writeTextFile(to, "");
+      const sender = await Program.start(
+        scope,
+        "large_file.ts",
+        ["send", "--size=1000000000000", url],
+        ["--allow-net=127.0.0.1"],
+      );
+      await until(() => size() > 0);
+      return sender;
+    };
+    const interrupted = async (times: number) => {
+      const pattern = /^Interrupted after \d+ bytes$/gm;
+      await until(() => receiver.stderr.match(pattern)?.length === times);
+    };
+
+    scope.at = "Ctrl-C at the sender";
+    const first = await start();
+    assertEquals(await first.interrupt(), 1);
+    const [last] = first.stderr.trim().split("\n").slice(-1);
+    assert(/^Interrupted after \d+ of 1000000000000 bytes: /.test(last), last);
+    await interrupted(1);
+
+    scope.at = "a sender that is killed";
+    const second = await start();
+    Deno.kill(second.pid, "SIGKILL");
+    await second.code();
+    await interrupted(2);
+
+    scope.at = "two messages on one connection, the first with an empty end";
+    const client = await npmWs.connect(scope, url);
+    assert(client instanceof WsPeerSocket);
+    const sumOf = async (text: string) => {
+      const bytes = new TextEncoder().encode(text);
+      const digest = await crypto.subtle.digest("SHA-256", bytes);
+      return { type: "text", message: new Uint8Array(digest).toHex() } as const;
+    };
+    client.sendFragments([new TextEncoder().encode("one"), new Uint8Array()]);
+    client.send(new TextEncoder().encode("two"));
+    assertEquals(await client.next(), await sumOf("one"));
+    assertEquals(await client.next(), await sumOf("two"));
+    assertEquals(await Deno.readTextFile(to), "two");
+    client.close(1000, "");
+    assertEquals((await client.next()).type, "close");
+
+    scope.at = "Ctrl-C at the receiver";
+    const third = await start();
+    assertEquals(await receiver.interrupt(), 0);
+    assertEquals(await third.code(), 1);
+    assert(third.stderr.endsWith("code 1001\n"), third.stderr);
+
+    for (
+      const args of [
+        ...[[], ["nothing"], ["send"], ["send", "a", "b", "c"]],
+        ...[["send", "--size=x"], ["receive", "1", "2"]],
+      ]
+    ) {
+      const { code, stderr } = await runExample(scope, "large_file.ts", args);
+      assertEquals(code, 2, `${args}: ${stderr}`);
+    }
   },
 );
 
@@ -507,5 +366,201 @@ exampleTest(
       "/updateReports?agent=a+b",
     ]);
     assert(program.stdout.endsWith("The report is written\n"), program.stdout);
+  },
+);
+
+exampleTest("autobahn_client.ts says why there is no report", async (scope) => {
+  const server = await npmWs.serve(scope);
+  const url = `ws://127.0.0.1:${server.port}`;
+  const program = await Program.start(scope, "autobahn_client.ts", [url]);
+  const counting = await server.accept();
+  counting.send("2");
+  counting.close(1000, "");
+  const running = await server.accept();
+  assertEquals(running.target, "/runCase?agent=noio-ws&case=1");
+  running.send("hello");
+  assertEquals((await running.next()).type, "text");
+  assertEquals(await program.interrupt(), 1);
+  const close = await running.next();
+  assert(close.type === "close" && close.code === 1001);
+  assertEquals(program.stderr, "Interrupted, without a report\n");
+  const none = await runExample(scope, "autobahn_client.ts", [
+    "ws://127.0.0.1:1",
+  ]);
+  assertEquals(none.code, 1);
+  assert(none.stderr.includes("refused"), none.stderr);
+});
+
+exampleTest("the servers say why they cannot listen", async (scope) => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const port = `${taken.addr.port}`;
+  for (
+    const [name, ...args] of [
+      ["autobahn_server.ts", port],
+      ["echo_server.ts", port],
+      ["large_file.ts", "receive", port],
+      ["proxy.ts", "ws://127.0.0.1:1/", port],
+      ["multicore_server.ts", port],
+      ["chat/server.ts", `--port=${port}`],
+    ]
+  ) {
+    const { code, stdout, stderr } = await runExample(scope, name, args);
+    assertEquals([code, stdout], [1, ""], name);
+    const pattern = new RegExp(`^Cannot listen on 127.0.0.1 ${port}: .+\\n$`);
+    assert(pattern.test(stderr), `${name}: ${stderr}`);
+  }
+  const tls = await runExample(scope, "tls_server.ts", ["0"]);
+  assertEquals(tls.code, 1);
+  assert(/^Cannot listen: .*cert\.pem.*\n$/.test(tls.stderr), tls.stderr);
+});
+
+exampleTest(
+  "tls_server.ts takes the certificate that its first lines make",
+  async (scope) => {
+    const folder = await Deno.makeTempDir();
+    scope.defer(() => Deno.remove(folder, { recursive: true }));
+    const source = await Deno.readTextFile(new URL("tls_server.ts", EXAMPLES));
+    const [command] = /openssl req(.*\\\n)*.*/.exec(
+      source.replace(/^\/\/ +/gm, ""),
+    ) ?? [];
+    assert(command !== undefined);
+    const made = await new Deno.Command("sh", {
+      args: ["-c", command],
+      cwd: folder,
+      stderr: "null",
+    }).output();
+    if (made.code === 127) return; // there is no openssl
+    const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
+    const server = await Program.start(
+      scope,
+      "tls_server.ts",
+      [`--cert=${cert}`, `--key=${key}`, "0"],
+      ["--allow-net=127.0.0.1", `--allow-read=${cert},${key}`],
+    );
+    const port = await server.port();
+    for (const name of ["localhost", "127.0.0.1"]) {
+      const args = ["--count=1", `--ca=${cert}`, `wss://${name}:${port}/`];
+      const flags = ["--allow-net", `--allow-read=${cert}`];
+      const program = await Program.start(scope, "wscat.ts", args, flags);
+      await program.write("hello\n");
+      assertEquals(await program.code(), 0, program.stderr);
+      assertEquals(program.stdout, "hello\n");
+    }
+    assertEquals(await server.interrupt(), 0);
+  },
+);
+
+exampleTest(
+  "unix_socket.ts removes its own socket at the end, and nothing else",
+  async (scope) => {
+    const folder = await Deno.makeTempDir();
+    scope.defer(() => Deno.remove(folder, { recursive: true }));
+    const path = `${folder}/echo.sock`;
+    const flagsFor = (path: string) => [
+      `--allow-net=unix:${path}`,
+      ...[`--allow-read=${path}`, `--allow-write=${path}`],
+    ];
+    const server = await Program.start(
+      scope,
+      "unix_socket.ts",
+      [path],
+      flagsFor(path),
+    );
+    await server.line(/^Echoing on /);
+
+    scope.at = "a second one";
+    const run = (path: string) =>
+      runExample(scope, "unix_socket.ts", [path], "", flagsFor(path));
+    const second = await run(path);
+    assertEquals([second.code, second.stdout], [1, ""]);
+    assert(second.stderr.startsWith("Cannot listen on "), second.stderr);
+    assert((await Deno.lstat(path)).isSocket);
+
+    scope.at = "Ctrl-C";
+    assertEquals(await server.interrupt(), 0);
+    const left = await Array.fromAsync(Deno.readDir(folder));
+    assertEquals(left, []);
+
+    scope.at = "a file that is no socket";
+    await Deno.writeTextFile(path, "precious");
+    assertEquals((await run(path)).code, 1);
+    assertEquals(await Deno.readTextFile(path), "precious");
+  },
+);
+
+exampleTest(
+  "multicore_server.ts ends when one of its processes has, or cannot start",
+  async (scope) => {
+    const flags = ["--unstable-net", "--allow-net=127.0.0.1"];
+    const args = ["--processes=2", "0"];
+    const alone = await runExample(
+      scope,
+      "multicore_server.ts",
+      args,
+      "",
+      flags,
+    );
+    assertEquals(alone.code, 1);
+    assert(alone.stderr.startsWith("Cannot start a process: "), alone.stderr);
+
+    if (Deno.build.os !== "linux") return;
+    const program = await Program.start(scope, "multicore_server.ts", args);
+    const port = await program.port();
+    const { pid } = program;
+    const children = await Deno.readTextFile(
+      `/proc/${pid}/task/${pid}/children`,
+    );
+    Deno.kill(Number(children.trim()), "SIGKILL");
+    assertEquals(await program.code(), 1);
+    assertEquals(program.stderr, "A process has ended with 137\n");
+    const gone = await Deno.connect({ port }).catch((error) => error);
+    assert(gone instanceof Deno.errors.ConnectionRefused);
+  },
+);
+
+exampleTest(
+  "node_net.mjs has --help, and exit codes for what goes wrong",
+  async (scope) => {
+    const run = (...args: string[]) =>
+      runExample(scope, "node_net.mjs", args, "", ["--allow-net"]); // in Deno
+    const help = await run("--help");
+    assertEquals([help.code, help.stderr], [0, ""]);
+    assert(help.stdout.startsWith("Sends messages to a WebSocket server"));
+    assertEquals(await run("--no-such-option"), {
+      code: 2,
+      stdout: "",
+      stderr: "Unknown option '--no-such-option'; see --help\n",
+    });
+    assertEquals((await run("no-url")).code, 2);
+
+    const server = await npmWs.serve(scope);
+    const url = `ws://127.0.0.1:${server.port}/`;
+    scope.at = "an answer";
+    const answered = run(url, "hello");
+    const peer = await server.accept();
+    assertEquals(await peer.next(), { type: "text", message: "hello" });
+    peer.send("world");
+    assertEquals(await answered, {
+      code: 0,
+      stdout: `connected to ${url}, with nothing\nworld\nclosed with 1000\n`,
+      stderr: "",
+    });
+    scope.at = "no answer";
+    const unanswered = run(url, "hello");
+    (await server.accept()).close(1000, "");
+    assertEquals((await unanswered).code, 1);
+    scope.at = "Ctrl-C";
+    const program = await Program.start(
+      scope,
+      "node_net.mjs",
+      [url],
+      ["--allow-net"],
+    );
+    const silent = await server.accept();
+    assertEquals((await silent.next()).type, "text");
+    assertEquals((await silent.next()).type, "text");
+    assertEquals(await program.interrupt(), 1);
+    const close = await silent.next();
+    assert(close.type === "close" && close.code === 1001);
   },
 );
