@@ -246,11 +246,9 @@ export class Sender {
       return space.carve(at, from + length);
     }
     bytes[at + 1] = 0x80 | length;
-    bytes[at + 2] = key;
-    bytes[at + 3] = key >>> 8;
-    bytes[at + 4] = key >>> 16;
-    bytes[at + 5] = key >>> 24;
-    copyMasked(bytes, at + SHORT_HEAD, payload, key);
+    const { data } = space;
+    data.setInt32(at + 2, key, true);
+    copyMasked(bytes, data, at + SHORT_HEAD, payload, key);
     return space.carve(at, at + SHORT_HEAD + length);
   }
 

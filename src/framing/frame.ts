@@ -153,7 +153,7 @@ export function writePayload(
   } else if (key === undefined) {
     for (let i = 0; i < length; i++) bytes[at + i] = payload[i];
   } else {
-    copyMasked(bytes, at, payload, key);
+    copyMasked(bytes, space.data, at, payload, key);
   }
   return end;
 }

@@ -101,28 +101,24 @@ export function xorData(
   if (i + 2 < to) bytes[i + 2] ^= key >>> 16;
 }
 
-/** Copies a payload to `at`, XORed byte by byte. */
+/** Copies a payload to `at`, XORed four bytes at a time. `data` views `bytes`. */
 export function copyMasked(
   bytes: Uint8Array,
+  data: DataView,
   at: number,
   payload: Uint8Array,
   key: number,
 ): void {
   const { length } = payload;
-  const k0 = key & 0xff;
-  const k1 = key >>> 8 & 0xff;
-  const k2 = key >>> 16 & 0xff;
-  const k3 = key >>> 24;
   let i = 0;
   for (const end = length - 3; i < end; i += 4) {
-    bytes[at + i] = payload[i] ^ k0;
-    bytes[at + i + 1] = payload[i + 1] ^ k1;
-    bytes[at + i + 2] = payload[i + 2] ^ k2;
-    bytes[at + i + 3] = payload[i + 3] ^ k3;
+    const quad = payload[i] | payload[i + 1] << 8 | payload[i + 2] << 16 |
+      payload[i + 3] << 24;
+    data.setInt32(at + i, quad ^ key, true);
   }
-  if (i < length) bytes[at + i] = payload[i] ^ k0;
-  if (i + 1 < length) bytes[at + i + 1] = payload[i + 1] ^ k1;
-  if (i + 2 < length) bytes[at + i + 2] = payload[i + 2] ^ k2;
+  if (i < length) bytes[at + i] = payload[i] ^ key;
+  if (i + 1 < length) bytes[at + i + 1] = payload[i + 1] ^ key >>> 8;
+  if (i + 2 < length) bytes[at + i + 2] = payload[i + 2] ^ key >>> 16;
 }
 
 /**

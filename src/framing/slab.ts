@@ -20,6 +20,7 @@ export class Space {
   /** Where the free bytes end. */
   end: number;
   #words: Words | undefined = undefined;
+  #data: DataView | undefined = undefined;
 
   constructor(size: number | ArrayBuffer) {
     this.bytes = new Uint8Array(size as number); // the compiler takes one or the other
@@ -30,6 +31,11 @@ export class Space {
   /** The words of the buffer; the first begins at byte 0. */
   get words(): Words {
     return this.#words ??= wordsOver(this.bytes);
+  }
+
+  /** The same bytes, four at a time. */
+  get data(): DataView {
+    return this.#data ??= new DataView(this.#buffer);
   }
 
   /** Gives the bytes from `from` to `to` away: they are not written again. */
