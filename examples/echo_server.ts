@@ -19,17 +19,15 @@ import {
 } from "./program.ts";
 import { closeTransport, type Transport, transportOf } from "./transport.ts";
 
-/** How much is written at once: all that one read can bring, and its heads. */
-const ROOM_BYTES = 266_240;
-
 /** From how many bytes on a message is worth a view of where it is to go. */
 const LARGE_BYTES = 1024;
 
-/** Memory that is free. Each connection takes some only while it writes. */
-const spare: Uint8Array<ArrayBuffer>[] = [];
+// Memory for answers that is free. Each connection takes some only while it writes,
+// by how much it has read: what is sent back is about as long. So many are kept.
+const SHORT = { bytes: 6144, count: 1024, spare: new Array<Memory>() };
+const LONG = { bytes: 266_240, count: 16, spare: new Array<Memory>() };
 
-/** How much of it is kept, for the time when many write at once has passed. */
-const SPARE_COUNT = 16;
+type Memory = Uint8Array<ArrayBuffer>;
 
 const HELP = `
 Sends back every message.
@@ -53,6 +51,7 @@ export async function echo(
   leaving: AbortSignal,
 ): Promise<void> {
   let isWriting = false;
+  let length = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const goodbye = () =>
     ws.state === "open"
@@ -71,7 +70,8 @@ export async function echo(
         isWriting = true;
         // All that one read has brought is answered with one write, from memory
         // that is used again: most of what a large message costs is fresh memory.
-        const buffer = spare.pop() ?? new Uint8Array(ROOM_BYTES);
+        const kind = length > 4096 ? LONG : SHORT;
+        const buffer = kind.spare.pop() ?? new Uint8Array(kind.bytes);
         let end = 0;
         for (; typeof event !== "string"; event = ws.nextEvent()) {
           const bytes = answer(ws, event, buffer, end);
@@ -89,12 +89,14 @@ export async function echo(
           end += bytes.length;
         }
         if (end > 0) await transport.write(buffer.subarray(0, end));
-        if (spare.length < SPARE_COUNT) spare.push(buffer);
+        if (kind.spare.length < kind.count) kind.spare.push(buffer);
         if (leaving.aborted) await transport.write(goodbye());
         isWriting = false;
       }
       if (ws.summary !== undefined) break;
-      ws.recv(await transport.read());
+      const chunk = await transport.read();
+      length = chunk?.length ?? 0;
+      ws.recv(chunk);
     } while (true);
     await closeTransport(transport, ws);
   } finally {
