@@ -19,6 +19,7 @@ import {
   wordsOver,
   xorBytes,
   xorData,
+  xorWhole,
   xorWords,
 } from "../../src/framing/mask.ts";
 import { hex, masked, payloadOf, toHex, utf8 } from "../helpers/bytes.ts";
@@ -255,6 +256,18 @@ Deno.test("xorBytes(), xorData() and xorWords() change a range and nothing else"
         xorWords(part, wordsOver(part), wordBase(part), from, to, key);
         assertSame(byWords, expected, `xorWords ${start} ${from} ${to}`);
       }
+    }
+  }
+});
+
+Deno.test("xorWhole() masks both halves of a long range, and what is left over", () => {
+  for (const count of [255, 256, 257, 263, 264, 271, 272, 1000]) {
+    for (const from of [0, 1, 5]) {
+      const bytes = payloadOf(8 * (count + from + 2));
+      const expected = bytes.slice();
+      naive(expected, 8 * from, 8 * (from + count), KEY, 0);
+      xorWhole(wordsOver(bytes), from, from + count, packKey(KEY, 0));
+      assertSame(bytes, expected, `${count} from ${from}`);
     }
   }
 });
