@@ -6,23 +6,23 @@
 // what was made is copied. It loads anywhere, in a page too.
 //
 // How fast that is, against the permessage-deflate of `npm:ws` 8 (node:zlib
-// streams, asynchronous, one message awaited after the other) in the same process
+// streams, asynchronous, all messages handed over at once) in the same process
 // of Deno 2.9, level 6, memLevel 8: messages per second, ours / theirs. JSON, and
 // in brackets random bytes.
 //
 //   with context           100 B        1 KB        20 KB       1 MB
-//   compress    pako    0.75 (0.8)  0.55 (0.7)  0.47 (0.6)  0.42 (0.5)
-//               zlib    0.75 (0.8)  0.55 (0.7)  0.47 (0.6)  0.97 (1.0)
-//   decompress  pako    1.75 (2.3)  0.77 (2.9)  0.60 (2.0)  0.50 (1.8)
-//               zlib    1.75 (1.8)  0.76 (2.7)  0.86 (1.5)  1.6  (1.8)
+//   compress    pako    0.96 (0.8)  0.67 (0.7)  0.60 (0.5)  0.58 (0.5)
+//               zlib    0.96 (0.8)  0.67 (0.7)  0.60 (0.5)  1.0  (1.0)
+//   decompress  pako    1.3  (1.8)  0.70 (1.7)  0.61 (1.3)  0.58 (1.0)
+//               zlib    1.5  (1.8)  0.72 (1.7)  1.3  (1.2)  1.3  (0.8)
 //   without context
-//   compress    pako    0.88 (0.8)  0.63 (0.8)  0.45 (0.6)  0.41 (0.6)
-//               zlib    0.88 (0.8)  0.63 (0.8)  0.89 (0.9)  0.99 (1.0)
-//   decompress  pako    0.8  (1.9)  0.60 (1.4)  0.50 (1.3)  0.49 (2.1)
-//               zlib    0.7  (1.3)  0.61 (1.4)  0.92 (1.4)  1.55 (1.8)
+//   compress    pako    0.93 (0.9)  0.60 (0.8)  0.52 (0.6)  0.58 (0.5)
+//               zlib    0.92 (0.9)  0.58 (0.8)  0.94 (1.0)  1.0  (1.0)
+//   decompress  pako    0.6  (0.8)  0.58 (0.9)  0.58 (1.1)  0.58 (1.0)
+//               zlib    0.6  (0.8)  0.58 (0.8)  1.6  (1.1)  1.3  (0.8)
 //   length of compressed JSON, ours / theirs, with context
-//               pako    0.98        0.98        0.98        0.98
-//               zlib    0.98        0.98        0.98        1.004
+//               pako    1.007       1.007       1.010       1.010
+//               zlib    1.007       1.007       1.010       1.002
 //
 // `zlib` is `zlib_codec.ts`, which is `pako` up to some length. Looked at too:
 // the `Deflate` and `Inflate` classes of pako 3 (0.60, 0.52, 0.43, 0.41 to
@@ -30,6 +30,11 @@
 // fflate 0.8 (0.2, 0.4, 0.5, 0.6, and 5 % longer results), and zlib built to
 // WebAssembly (about 1.2 times pako; no such package that is kept up also embeds
 // its module and lets the window and the memory be set).
+//
+// What bounds it: `ws` compresses on another thread while this one goes on, and
+// zlib needs 12 ns for a byte where pako's search and tallying need 30. Nothing
+// synchronous and public in Deno compresses with a context: it ignores the
+// `dictionary` of `deflateRawSync`.
 
 import {
   Z_BUF_ERROR,
