@@ -4,6 +4,7 @@
 // memory than another. The core as it is: bytes in, events out, bytes out.
 // (`websocket_stream.ts` is more comfortable; this is how to be fast.)
 
+import { concat } from "@std/bytes";
 import type { Connection, ReceivedEvent } from "@noio/ws";
 import { acceptUpgrade } from "@noio/ws/handshake";
 import {
@@ -19,15 +20,22 @@ import {
 } from "./program.ts";
 import { closeTransport, type Transport, transportOf } from "./transport.ts";
 
+type Memory = Uint8Array<ArrayBuffer>;
+
+/** Up to this much in one read, the answers are joined. */
+const SHORT_BYTES = 4096;
+
 /** From how many bytes on a message is worth a view of where it is to go. */
 const LARGE_BYTES = 1024;
 
-// Memory for answers that is free. Each connection takes some only while it writes,
-// by how much it has read: what is sent back is about as long. So many are kept.
-const SHORT = { bytes: 6144, count: 1024, spare: new Array<Memory>() };
-const LONG = { bytes: 266_240, count: 16, spare: new Array<Memory>() };
+/** As much as one read can bring, and its heads. */
+const LONG_BYTES = 266_240;
 
-type Memory = Uint8Array<ArrayBuffer>;
+/** Memory for answers that is free. A connection takes some only while it writes. */
+const spare: Memory[] = [];
+
+/** How much of it is kept, for the time when many write at once has passed. */
+const SPARE_COUNT = 16;
 
 const HELP = `
 Sends back every message.
@@ -65,34 +73,10 @@ export async function echo(
   leaving.addEventListener("abort", leave);
   try {
     do {
-      let event = ws.nextEvent();
-      if (typeof event !== "string") {
-        isWriting = true;
-        // All that one read has brought is answered with one write, from memory
-        // that is used again: most of what a large message costs is fresh memory.
-        const kind = length > 4096 ? LONG : SHORT;
-        const buffer = kind.spare.pop() ?? new Uint8Array(kind.bytes);
-        let end = 0;
-        for (; typeof event !== "string"; event = ws.nextEvent()) {
-          const bytes = answer(ws, event, buffer, end);
-          if (bytes.buffer !== buffer.buffer) {
-            if (end + bytes.length > buffer.length) {
-              await transport.write(buffer.subarray(0, end));
-              end = 0;
-            }
-            if (bytes.length > buffer.length) {
-              await transport.write(bytes);
-              continue;
-            }
-            buffer.set(bytes, end);
-          }
-          end += bytes.length;
-        }
-        if (end > 0) await transport.write(buffer.subarray(0, end));
-        if (kind.spare.length < kind.count) kind.spare.push(buffer);
-        if (leaving.aborted) await transport.write(goodbye());
-        isWriting = false;
-      }
+      isWriting = true;
+      await (length > SHORT_BYTES ? answerLong : answerShort)(transport, ws);
+      if (leaving.aborted) await transport.write(goodbye());
+      isWriting = false;
       if (ws.summary !== undefined) break;
       const chunk = await transport.read();
       length = chunk?.length ?? 0;
@@ -106,13 +90,50 @@ export async function echo(
   }
 }
 
+/** Answers all that one read has brought with one write. */
+async function answerShort(
+  transport: Transport,
+  ws: Connection,
+): Promise<void> {
+  const answers: Memory[] = [];
+  for (const event of ws.events()) answers.push(answer(ws, event));
+  const bytes = answers.length === 1 ? answers[0] : concat(answers);
+  if (bytes.length > 0) await transport.write(bytes);
+}
+
+/**
+ * The same where much was read: most of what that costs is fresh memory, so the
+ * answers are written to memory that is used again.
+ */
+async function answerLong(transport: Transport, ws: Connection): Promise<void> {
+  const buffer = spare.pop() ?? new Uint8Array(LONG_BYTES);
+  let end = 0;
+  for (const event of ws.events()) {
+    const bytes = answer(ws, event, buffer, end);
+    if (bytes.length < LARGE_BYTES || bytes.buffer !== buffer.buffer) {
+      if (end + bytes.length > buffer.length) {
+        await transport.write(buffer.subarray(0, end));
+        end = 0;
+      }
+      if (bytes.length > buffer.length) {
+        await transport.write(bytes);
+        continue;
+      }
+      buffer.set(bytes, end);
+    }
+    end += bytes.length;
+  }
+  if (end > 0) await transport.write(buffer.subarray(0, end));
+  if (spare.length < SPARE_COUNT) spare.push(buffer);
+}
+
 /** The answer to an event; a large one in the buffer, if there is room. */
 function answer(
   ws: Connection,
   event: ReceivedEvent,
-  buffer: Uint8Array<ArrayBuffer>,
-  end: number,
-): Uint8Array<ArrayBuffer> {
+  buffer?: Memory,
+  end = 0,
+): Memory {
   switch (event.type) {
     case "text":
     case "binary":
@@ -120,7 +141,7 @@ function answer(
       if (ws.state !== "open") return new Uint8Array(0); // we are leaving
       return event.message.length < LARGE_BYTES
         ? ws.send(event)
-        : ws.send(event, buffer.subarray(end));
+        : ws.send(event, buffer?.subarray(end));
     default:
       return ws.reply(event);
   }

@@ -80,6 +80,7 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
   /** Whether nothing is read, as a message waits for its reader. */
   #isHeldUp = false;
   #abortReason: unknown = undefined;
+  readonly #aborted = Promise.withResolvers<never>();
   readonly #pings: Ping[] = [];
   #pingCount = 0;
   /** Up to where the output must be written for our last ping to be out. */
@@ -100,7 +101,13 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
       if (this.#output.written <= this.#pingEnd) {
         options.keepalive?.written(performance.now());
       }
+    }, (error) => {
+      // Reading shows why, where the two belong together; else it would go on.
+      if (this.#abortReason === undefined) {
+        this.#closeTimer ??= this.#inTime(() => this.abort(error));
+      }
     });
+    this.#aborted.promise.catch(() => {}); // seldom does anyone wait for it
     // Both streams call `start` at once, so these are set after the constructors.
     let messages, sink;
     this.readable = new ReadableStream<Message>({
@@ -117,9 +124,8 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
     this.writable = new WritableStream<Outgoing<O>>({
       start: (controller) => void (sink = controller),
       write: async (data) => {
-        const bytes = connection.send(dataOf(data));
         try {
-          await this.#output.write(bytes);
+          await this.#output.write(connection.send(dataOf(data)));
         } catch (error) {
           throw this.#abortReason ?? error;
         }
@@ -139,13 +145,12 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
 
   /** Sends a close frame, if none is sent. What cannot be sent throws. */
   close(statusCode: number, message: string): void {
-    if (this.#connection.state === "open") {
+    if (
+      this.#connection.state === "open" && this.#abortReason === undefined
+    ) {
       const data = { type: "close", statusCode, message } as const;
       this.#output.push(this.#connection.send(data));
-      this.#closeTimer = setTimeout(
-        () => this.#transport.close(),
-        Math.min(this.#options.closeTimeout, MAX_DELAY),
-      );
+      this.#closeTimer ??= this.#inTime(() => this.#transport.close());
     }
     this.#isDropping = true;
     this.#wanted.resolve();
@@ -154,6 +159,7 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
   /** Ends everything at once. */
   abort(reason: unknown): void {
     this.#abortReason ??= reason;
+    this.#aborted.reject(reason);
     this.#isDropping = true;
     this.#wanted.resolve();
     this.#transport.close();
@@ -169,6 +175,7 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
     };
     ping.promise.catch(() => {}); // who does not wait is not killed by it
     try {
+      if (this.#abortReason !== undefined) throw this.#abortReason;
       this.#output.push(
         this.#connection.send({ type: "ping", message: payload }),
       );
@@ -185,7 +192,6 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
    * what `onEvent` throws; how the connection ended is told by the summary.
    */
   async run(): Promise<Summary> {
-    const { closeTimeout } = this.#options;
     try {
       this.#keepAlive();
       await this.#receive();
@@ -193,15 +199,15 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
       const isClean = summary?.clean === true;
       if (isClean && !this.#isCancelled) this.#messages.close();
       clearTimeout(this.#closeTimer);
-      this.#closeTimer = setTimeout(
-        () => this.#transport.close(),
-        Math.min(closeTimeout, MAX_DELAY),
-      );
+      this.#closeTimer = this.#inTime(() => this.#transport.close());
       clearTimeout(this.#keepaliveTimer);
       await this.#output.flushed();
       await closeTransport(this.#transport, this.#connection);
       if (this.#abortReason !== undefined && !isClean) throw this.#abortReason;
       return present<Summary>(summary);
+    } catch (error) {
+      this.abort(error); // for those who wait, and those who come late
+      throw error;
     } finally {
       this.#transport.close();
       clearTimeout(this.#closeTimer);
@@ -216,6 +222,11 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
     // A `pipeTo` of the one into the other is given the time to end in order.
     await new Promise((resolve) => setTimeout(resolve));
     this.#sink.error(error);
+  }
+
+  /** Does something when the time that closing may take is over. */
+  #inTime(run: () => void): ReturnType<typeof setTimeout> {
+    return setTimeout(run, Math.min(this.#options.closeTimeout, MAX_DELAY));
   }
 
   /** Reads until the connection has given its last event. */
@@ -233,7 +244,9 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
         continue;
       }
       const seen = onEvent?.(given);
-      if (seen !== undefined) await this.#holdUp(seen);
+      if (seen !== undefined) {
+        await this.#holdUp(Promise.race([seen, this.#aborted.promise]));
+      }
       const reply = connection.reply(given);
       // The opcodes of one's own are none of these cases: they are `onEvent`'s.
       const event = given as ReceivedEvent<NoOpcodes, Reserved>;

@@ -24,6 +24,7 @@ const SETTLED_AFTER = 32;
 export class Output {
   readonly #transport: Transport;
   readonly #onProgress: (() => void) | undefined;
+  readonly #onFailure: ((error: unknown) => void) | undefined;
   #queue: Uint8Array<ArrayBuffer>[] = [];
   /** The pong that is sent in place of those that were asked for meanwhile. */
   #pong: Uint8Array<ArrayBuffer> | undefined = undefined;
@@ -38,10 +39,16 @@ export class Output {
   /**
    * @param transport Where to write
    * @param onProgress Is told whenever some bytes are taken
+   * @param onFailure Is told what writing has failed with
    */
-  constructor(transport: Transport, onProgress?: () => void) {
+  constructor(
+    transport: Transport,
+    onProgress?: () => void,
+    onFailure?: (error: unknown) => void,
+  ) {
     this.#transport = transport;
     this.#onProgress = onProgress;
+    this.#onFailure = onFailure;
   }
 
   /** How many bytes were ever handed over. */
@@ -113,6 +120,7 @@ export class Output {
       const room = this.#makeRoom();
       room?.promise.catch(() => {}); // who waited may have gone
       room?.reject(error);
+      this.#onFailure?.(error);
     }
     this.#running = undefined;
   }

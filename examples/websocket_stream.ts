@@ -259,6 +259,11 @@ export class WebSocketStream<
     signal?.addEventListener("abort", abort);
     try {
       const { stream, upgrade } = await this.#open(opener, options);
+      // There was no pump yet that an abort, or `close()`, could have ended.
+      if (this.#abort.signal.aborted) {
+        transportOf(stream).close();
+        throw this.#abort.signal.reason;
+      }
       const pump = this.#pump = new MessagePump(
         transportOf(stream),
         upgrade.connection,
@@ -302,12 +307,10 @@ export class WebSocketStream<
     }, Math.min(handshakeTimeout, MAX_DELAY));
     try {
       const { stream, upgrade } = await opener(signal);
-      if (signal.aborted || !("connection" in upgrade)) {
-        transportOf(stream).close();
-        signal.throwIfAborted();
-      }
-      if (!("connection" in upgrade)) throw new WebSocketRefusedError(upgrade);
-      return { stream, upgrade };
+      if ("connection" in upgrade) return { stream, upgrade };
+      transportOf(stream).close();
+      signal.throwIfAborted();
+      throw new WebSocketRefusedError(upgrade);
     } finally {
       clearTimeout(timer);
     }

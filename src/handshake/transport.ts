@@ -138,7 +138,9 @@ export async function withTransport<T>(
     }
     // What the work comes to after an abort is of no interest: a race handles
     // the loser's rejection.
-    return await Promise.race([aborted, work(transport)]);
+    const result = await Promise.race([aborted, work(transport)]);
+    signal.throwIfAborted(); // an abort after the race has closed the stream too
+    return result;
   } finally {
     signal.removeEventListener("abort", abort);
     transport.release();
