@@ -41,7 +41,8 @@ export interface WebSocketStreamOptions<
   readonly handshakeTimeout?: number | undefined;
   /**
    * How long the peer may take to answer our close frame, and to read what is still
-   * to be written, in milliseconds.
+   * to be written, in milliseconds; and how long an open connection to which nothing
+   * can be written any more is still read.
    *
    * @default {5000}
    */

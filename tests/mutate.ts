@@ -138,6 +138,203 @@ const EQUIVALENT: readonly Equivalent[] = [
     because:
       "The short way gives up sooner, and the bytes are looked at one by one.",
   },
+  {
+    file: "src/framing/chunk.ts",
+    line: "return false;",
+    becomes: ";",
+    because: "What is returned then is undefined, which is as good.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "bytes: Uint8Array<ArrayBuffer> = EMPTY;",
+    becomes: ";",
+    because: "It is set before it is read.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "opcode = 0;",
+    becomes: "opcode = 1;",
+    because: "It is set before it is read.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "if (this.#queue.length > 0) this.#queue = [];",
+    becomes: "if (this.#queue.length >= 0) this.#queue = [];",
+    because: "An empty queue is as good as another.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "this.#next = 0;",
+    becomes: ";",
+    because: "It is 0 already where something is pushed afterwards.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "if (there < 2 || this.#have !== 0) return false;",
+    becomes: "if (there < 3 || this.#have !== 0) return false;",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "length = there < 4 ? 0 : bytes[at + 2] << 8 | bytes[at + 3];",
+    becomes: "length = there < 4 ? 1 : bytes[at + 2] << 8 | bytes[at + 3];",
+    because: "Both are below 126.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "if (length < 126 || isControl(opcode)) return this.#readSlowly();",
+    becomes:
+      "if (length < 127 || isControl(opcode)) return this.#readSlowly();",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "} else if (to - from < WORDS_FROM) {",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "if (to - from < DATA_FROM) {",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/cursor.ts",
+    line: "if (this.#have > 2) return length < 126;",
+    becomes: "if (this.#have > 3) return length < 126;",
+    because: "What is asked of the third byte holds since the second.",
+  },
+  {
+    file: "src/framing/decoder.ts",
+    line: "reserved: new Array<number>(16).fill(reservedBits(reserved)),",
+    becomes: "reserved: new Array<number>(17).fill(reservedBits(reserved)),",
+    because: "There is no opcode 16.",
+  },
+  {
+    file: "src/framing/decoder.ts",
+    line: "return new Uint8Array([key, key >>> 8, key >>> 16, key >>> 24]);",
+    becomes: "return new Uint8Array([key, key >>> 8, key >> 16, key >>> 24]);",
+    because: "Only the lowest eight bits are kept.",
+  },
+  {
+    file: "src/framing/format.ts",
+    line: "if (payload.length <= 4 * SHOWN) {",
+    becomes: "if (payload.length <= 5 * SHOWN) {",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/frame.ts",
+    line: "bytes[at + 2] = high >>> 24;",
+    becomes: "bytes[at + 2] = high >>> 23;",
+    because: "No length has that many bits.",
+  },
+  {
+    file: "src/framing/frame.ts",
+    line: "bytes[at + 3] = key >>> 24;",
+    becomes: "bytes[at + 3] = key >> 24;",
+    because: "Only the lowest eight bits are kept.",
+  },
+  {
+    file: "src/framing/frame.ts",
+    line: "const COPY_BY_HAND = 32;",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/frame.ts",
+    line: "for (let i = 0; i < length; i++) bytes[at + i] = payload[i];",
+    becomes: "for (let i = 0; i <= length; i++) bytes[at + i] = payload[i];",
+    because: "One byte more is written behind the frame, where nothing is yet.",
+  },
+  {
+    file: "src/framing/frame.ts",
+    line: "export const ALIGN_BYTES = 16;",
+    becomes: "export const ALIGN_BYTES = 15;",
+    because: "Twice seven bytes are enough.",
+  },
+  {
+    file: "src/framing/gather.ts",
+    line: "due -= count;",
+    becomes: ";",
+    because: "How large a block is, within its bounds, is a matter of speed.",
+  },
+  {
+    file: "src/framing/gather.ts",
+    line: "this.#exact = false;",
+    becomes: "this.#exact = true;",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/gather.ts",
+    line: "const eighth = Math.floor(this.length / 8);",
+    because: "How large blocks are is a matter of speed.",
+  },
+  {
+    file: "src/framing/mask.ts",
+    line: "const HALVES_FROM = 256;",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/mask.ts",
+    line: "if (to - from >= HALVES_FROM) {",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/mask.ts",
+    line: "export const DATA_FROM = 12;",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/connection/message.ts",
+    line: "if (this.#held.length > 0) {",
+    becomes: "if (this.#held.length >= 0) {",
+    because: "What is gathered is a copy of the same bytes.",
+  },
+  {
+    file: "src/connection/prepared.ts",
+    line: "readonly data: SendData<O>;",
+    becomes: "readonly ;",
+    because: "A field is there once it is set.",
+  },
+  {
+    file: "src/connection/prepared.ts",
+    line: "readonly opcode: number | undefined;",
+    becomes: "readonly ;",
+    because: "A field is there once it is set.",
+  },
+  {
+    file: "src/connection/prepared.ts",
+    line: "this.opcode = STANDARD_OPCODES.opcode(type);",
+    becomes: ";",
+    because: "Without it the table of each connection is asked.",
+  },
+  {
+    file: "src/connection/receiver.ts",
+    line: "#isEncoded = false;",
+    becomes: "#isEncoded = true;",
+    because: "It is set before it is read.",
+  },
+  {
+    file: "src/connection/receiver.ts",
+    line: "const due = to - from + remaining;",
+    because: "How large a block is, within its bounds, is a matter of speed.",
+  },
+  {
+    file: "src/connection/receiver.ts",
+    line: "this.#control.append(bytes, from, to, due, true);",
+    becomes: "this.#control.append(bytes, from, to, due, false);",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/connection/sender.ts",
+    line: "for (let i = 0; i < length; i++) bytes[from + i] = payload[i];",
+    becomes: "for (let i = 0; i <= length; i++) bytes[from + i] = payload[i];",
+    because: "One byte more is written behind the frame, where nothing is yet.",
+  },
+  {
+    file: "src/connection/sender.ts",
+    line: "const head = headBytes(length, key !== undefined);",
+    becomes: "const head = headBytes(length, key === undefined);",
+    because: "It is for the size and the alignment, and both have room enough.",
+  },
 ];
 
 /** What is changed where nothing is named: 95 % of it must be noticed. */

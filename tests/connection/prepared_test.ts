@@ -238,6 +238,7 @@ Deno.test("new PreparedMessage() refuses memory that is shared or gone", () => {
     assertThrows(
       () => new PreparedMessage({ type: "binary", message }),
       TypeError,
+      message === shared ? "Cannot send a view of shared memory" : undefined,
     );
   }
 });

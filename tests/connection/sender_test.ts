@@ -390,6 +390,13 @@ for (const role of ROLES) {
     );
     assertEquals(ws.send(data), fixed(role).send(data));
     assert(buffer.every((byte) => byte === 0xee));
+    for (const wrong of ["text", undefined, null, 5]) {
+      assertThrows(
+        () => ws.send(untyped(wrong), buffer),
+        TypeError,
+        "an object with a `type` is needed",
+      );
+    }
     assertThrows(
       () => ws.send(data, untyped([])),
       TypeError,
