@@ -74,7 +74,12 @@ export async function echo(
   try {
     do {
       isWriting = true;
-      await (length > SHORT_BYTES ? answerLong : answerShort)(transport, ws);
+      if (length > SHORT_BYTES) {
+        await answerLong(transport, ws);
+      } else {
+        const bytes = answerShort(ws);
+        if (bytes.length > 0) await transport.write(bytes);
+      }
       if (leaving.aborted) await transport.write(goodbye());
       isWriting = false;
       if (ws.summary !== undefined) break;
@@ -90,20 +95,15 @@ export async function echo(
   }
 }
 
-/** Answers all that one read has brought with one write. */
-async function answerShort(
-  transport: Transport,
-  ws: Connection,
-): Promise<void> {
-  const answers: Memory[] = [];
-  for (const event of ws.events()) answers.push(answer(ws, event));
-  const bytes = answers.length === 1 ? answers[0] : concat(answers);
-  if (bytes.length > 0) await transport.write(bytes);
+/** The answers to all that one read has brought, for one write. */
+function answerShort(ws: Connection): Memory {
+  const answers = Array.from(ws.events(), (event) => answer(ws, event));
+  return answers.length === 1 ? answers[0] : concat(answers);
 }
 
 /**
- * The same where much was read: most of what that costs is fresh memory, so the
- * answers are written to memory that is used again.
+ * Writes them where much was read: most of what that costs is fresh memory, so the
+ * answers go to memory that is used again.
  */
 async function answerLong(transport: Transport, ws: Connection): Promise<void> {
   const buffer = spare.pop() ?? new Uint8Array(LONG_BYTES);

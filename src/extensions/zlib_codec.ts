@@ -324,10 +324,11 @@ export class ZlibInflater implements Inflater {
 
 /** Whether what was decompressed ends with the seal. */
 function isSealed(bytes: Uint8Array, end: number): boolean {
+  let differs = 0;
   for (let i = 0; i < SEAL_BYTES; i++) {
-    if (bytes[end + i] !== SEAL[STORED_HEAD_BYTES + i]) return false;
+    differs |= bytes[end + i] ^ SEAL[STORED_HEAD_BYTES + i];
   }
-  return true;
+  return differs === 0;
 }
 
 /** The pieces as they are, once they are part of the past. */
