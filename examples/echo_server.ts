@@ -58,7 +58,7 @@ export async function echo(
   ws: Connection,
   leaving: AbortSignal,
 ): Promise<void> {
-  let isWriting = false;
+  let isWriting = true; // the loop begins with it
   let length = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const goodbye = () =>
@@ -71,6 +71,7 @@ export async function echo(
     timer = setTimeout(() => transport.close(), 5000);
   };
   leaving.addEventListener("abort", leave);
+  if (leaving.aborted) leave();
   try {
     do {
       isWriting = true;

@@ -80,7 +80,8 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
   /** Whether nothing is read, as a message waits for its reader. */
   #isHeldUp = false;
   #abortReason: unknown = undefined;
-  readonly #aborted = Promise.withResolvers<never>();
+  /** Ends what is waited for, when everything is ended. */
+  #stop: ((reason: unknown) => void) | undefined = undefined;
   readonly #pings: Ping[] = [];
   #pingCount = 0;
   /** Up to where the output must be written for our last ping to be out. */
@@ -107,7 +108,6 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
         this.#closeTimer ??= this.#inTime(() => this.abort(error));
       }
     });
-    this.#aborted.promise.catch(() => {}); // seldom does anyone wait for it
     // Both streams call `start` at once, so these are set after the constructors.
     let messages, sink;
     this.readable = new ReadableStream<Message>({
@@ -159,7 +159,7 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
   /** Ends everything at once. */
   abort(reason: unknown): void {
     this.#abortReason ??= reason;
-    this.#aborted.reject(reason);
+    this.#stop?.(reason);
     this.#isDropping = true;
     this.#wanted.resolve();
     this.#transport.close();
@@ -245,7 +245,7 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
       }
       const seen = onEvent?.(given);
       if (seen !== undefined) {
-        await this.#holdUp(Promise.race([seen, this.#aborted.promise]));
+        await this.#holdUp(this.#untilAborted(seen));
       }
       const reply = connection.reply(given);
       // The opcodes of one's own are none of these cases: they are `onEvent`'s.
@@ -270,6 +270,16 @@ export class MessagePump<O extends CustomOpcodes, R extends Reserved> {
           this.#output.push(reply);
       }
     }
+  }
+
+  /** What a promise comes to, unless everything is ended before. */
+  #untilAborted(work: PromiseLike<void>): Promise<void> {
+    // A race would leave something behind, with the loser, for each event.
+    return new Promise((resolve, reject) => {
+      this.#stop = reject;
+      if (this.#abortReason !== undefined) reject(this.#abortReason);
+      work.then(resolve, reject);
+    });
   }
 
   /** Reads nothing until a promise settles, which is no silence of the peer. */

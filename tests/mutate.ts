@@ -324,13 +324,13 @@ const EQUIVALENT: readonly Equivalent[] = [
     because: "Both ways come to the same: which one is a matter of speed.",
   },
   {
-    file: "src/connection/sender.ts",
+    file: "src/connection/encoder.ts",
     line: "for (let i = 0; i < length; i++) bytes[from + i] = payload[i];",
     becomes: "for (let i = 0; i <= length; i++) bytes[from + i] = payload[i];",
     because: "One byte more is written behind the frame, where nothing is yet.",
   },
   {
-    file: "src/connection/sender.ts",
+    file: "src/connection/encoder.ts",
     line: "const head = headBytes(length, key !== undefined);",
     becomes: "const head = headBytes(length, key === undefined);",
     because: "It is for the size and the alignment, and both have room enough.",

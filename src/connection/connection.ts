@@ -300,10 +300,11 @@ export class Connection<
    * piece of bytes. A {@linkcode PreparedMessage} gives bytes that all share
    * @param into Memory to write to, which spares the allocation: for who writes to
    * a socket from one buffer again and again. It must not overlap with the data.
-   * Where it has room enough, 30 bytes more than the message (which may be three
-   * bytes for each unit of a text), the result begins where it does. Where it has
-   * not, and for a prepared message, the result has memory of its own. What lies in
-   * it behind the result, or all of it then, may have been written to
+   * Where it has room enough, the result begins where it does: for one message
+   * without extensions, 30 bytes more than that (which may be three bytes for each
+   * unit of a text) are enough. Where it has not, and for a prepared message, the
+   * result has memory of its own. What lies in it behind the result, or all of it
+   * then, may have been written to
    * @returns The bytes to write
    * @throws {LocalProtocolError} If the protocol forbids it as the connection
    * stands: after a close, out of order among fragments, a control frame that is
@@ -351,18 +352,14 @@ export class Connection<
       | Iterable<SendData<O> | PreparedMessage<O>>,
     into?: Uint8Array | undefined,
   ): Uint8Array<ArrayBuffer> {
-    if (into === undefined) return this.#send(data);
-    checkChunk(into, "send into");
-    // Who gives a list may send while it is read: that is not for the buffer.
-    const items = typeof data !== "object" || data === null || isOne(data)
-      ? data
-      : [...data];
-    this.#sender.writeTo(into);
-    try {
-      return this.#send(items);
-    } finally {
-      this.#sender.writeTo(undefined);
+    if (into === undefined) {
+      // What a list or a getter sends meanwhile is not for the buffer.
+      return this.#sender.hasRoom
+        ? this.#sender.within(undefined, () => this.#send(data))
+        : this.#send(data);
     }
+    checkChunk(into, "send into");
+    return this.#sender.within(into, () => this.#send(data));
   }
 
   #send(
@@ -398,8 +395,6 @@ export class Connection<
   #sendPrepared(message: PreparedMessage<O>): Uint8Array<ArrayBuffer> {
     this.#checkPrepared();
     const opcode = message.opcode ?? this.#sender.opcodeOf(message.type);
-    // Its bytes are others' too.
-    this.#sender.writeTo(undefined);
     if (this.#phase !== "open") {
       this.#step(this.#phase, opcode, message.type, undefined); // throws
     }

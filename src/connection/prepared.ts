@@ -1,10 +1,10 @@
 // A message for many connections: encoded once, and once more for each way in
 // which their extensions would encode it.
 
-import { checkMemory } from "../framing/chunk.ts";
 import { reservedBits } from "../framing/frame.ts";
 import { type CustomOpcodes, STANDARD_OPCODES } from "../framing/opcode.ts";
 import type { NoOpcodes, SendData } from "./event.ts";
+import { payloadOf } from "./sender.ts";
 
 /**
  * A message that is encoded once and sent on many connections, a broadcast. For
@@ -73,7 +73,8 @@ export class PreparedMessage<const O extends CustomOpcodes = NoOpcodes> {
    *
    * @param data The message, whole
    * @throws {TypeError} If it is a close, which ends one connection and not many,
-   * or a fragment; or if its reserved bits are not three of 0 or 1
+   * or a fragment; if its reserved bits are not three of 0 or 1; or if the message
+   * is neither text nor bytes, or in shared or detached memory
    */
   constructor(data: SendData<O>) {
     const { type, fin = true, message, reserved } = data;
@@ -83,15 +84,17 @@ export class PreparedMessage<const O extends CustomOpcodes = NoOpcodes> {
       );
     }
     this.type = type;
-    this.data = { ...data, message: copyOf(message) };
+    this.data = { ...data, message: copyOf(type, message) };
     this.opcode = STANDARD_OPCODES.opcode(type);
     this.bits = reserved === undefined ? 0 : reservedBits(reserved);
   }
 }
 
-function copyOf(message: SendData["message"]): SendData["message"] {
-  if (typeof message !== "object") return message;
-  const view = ArrayBuffer.isView(message) ? message : new Uint8Array(message);
-  checkMemory(view, "send");
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
+function copyOf(
+  type: string,
+  message: SendData["message"],
+): SendData["message"] {
+  // A text is judged when it is sent, and needs no copy.
+  if (typeof message === "string" || message === undefined) return message;
+  return payloadOf(type, message).slice();
 }

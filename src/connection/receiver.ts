@@ -40,7 +40,7 @@ export class Receiver {
   readonly #maxMessageBytes: number;
   /** Whether the message goes through the extensions. */
   #isEncoded = false;
-  /** Whether the frame is decoded as one, and its parts until then. */
+  /** Whether a message of one frame is decoded as one, and its parts until then. */
   #isGathered = false;
   readonly #encoded = new Gather();
   /** How many bytes the message has, as far as they are known. */
@@ -157,7 +157,7 @@ export class Receiver {
 
   /** The head of a data frame has been read. */
   #beginFrame(): void {
-    const { opcode, bits, length } = this.#cursor;
+    const { opcode, bits, length, fin } = this.#cursor;
     const message = this.#message;
     const own = bits & this.#claimed;
     const isFirst = opcode !== Opcode.CONTINUATION;
@@ -178,10 +178,11 @@ export class Receiver {
         this.failure ??= tooLong("message", this.#length, limit);
       }
     }
-    this.#isGathered = this.#isEncoded && this.#gathers(length);
+    this.#isGathered = isFirst && fin && this.#isEncoded &&
+      this.#gathers(length);
   }
 
-  /** Whether the extensions want a frame of such a length as one. */
+  /** Whether the extensions want a message of such a length as one. */
   #gathers(length: number): boolean {
     if (this.#pipeline === undefined || this.#delivery !== "message") {
       return false;
@@ -240,7 +241,7 @@ export class Receiver {
    */
   end(): void {
     if (this.#pipeline === undefined || this.#encoded.length === 0) return;
-    // Nothing can have failed: a frame that is gathered is not looked into.
+    if (this.failure !== undefined) return;
     this.#decode(this.#pipeline, this.#encoded.take(), End.NONE);
     this.next(); // no message ends here, so this is no event
   }

@@ -1,5 +1,5 @@
-// The sending half of a connection: judges what the caller wants to send, and
-// encodes it. It knows the rules of messages (fragments, UTF-8, close payloads)
+// The sending half of a connection: judges what the caller wants to send, and has
+// it encoded. It knows the rules of messages (fragments, UTF-8, close payloads)
 // but not the state of the connection.
 //
 // Judging and encoding are apart: everything is judged before any byte is
@@ -9,21 +9,13 @@ import { LocalProtocolError } from "../errors.ts";
 import type { Pipeline } from "../extensions/pipeline.ts";
 import { checkMemory } from "../framing/chunk.ts";
 import {
-  ALIGN_BYTES,
-  alignedStart,
   firstByte,
-  headBytes,
-  maskRange,
   RESERVED,
   type Reserved,
   reservedBits,
-  writeHead,
-  writePayload,
 } from "../framing/frame.ts";
-import type { KeyPool } from "../framing/keys.ts";
 import { isControl, Opcode, type OpcodeTable } from "../framing/opcode.ts";
-import { CARVE_BYTES, EMPTY, Space, spaceFor } from "../framing/slab.ts";
-import { copyMasked, xorBytes } from "../framing/mask.ts";
+import { EMPTY } from "../framing/slab.ts";
 import { utf8Length, Utf8Validator } from "../framing/utf8.ts";
 import {
   type CloseInfo,
@@ -32,6 +24,7 @@ import {
   MAX_CONTROL_BYTES,
   MAX_REASON_BYTES,
 } from "./close.ts";
+import { BY_HAND, Encoder } from "./encoder.ts";
 import type { Settings } from "./options.ts";
 import type { PreparedMessage } from "./prepared.ts";
 
@@ -63,21 +56,6 @@ export interface Plan {
   readonly close: CloseInfo | undefined;
 }
 
-/** Up to this length the UTF-8 of a text in a list is counted before it is written. */
-const SHORT_TEXT = 1300;
-
-/** Up to this length a text of ASCII is encoded faster by hand. */
-const BY_HAND = 32;
-
-/** The head of a frame of up to 125 bytes: two, and four of key. */
-const SHORT_HEAD = 6;
-
-/** The longest head: two bytes, eight of length, four of key. */
-const LONG_HEAD = 14;
-
-/** By how much the longest head is longer than the next one. */
-const HEAD_GROWTH = 6;
-
 const NONE = RESERVED[0];
 const WHOLE_TEXT = firstByte(true, 0, Opcode.TEXT);
 const WHOLE_BINARY = firstByte(true, 0, Opcode.BINARY);
@@ -103,26 +81,28 @@ class Outgoing {
 export class Sender {
   readonly #table: OpcodeTable;
   readonly #claimed: number;
-  readonly #keys: KeyPool | undefined;
+  readonly #encoder: Encoder;
   readonly #pipeline: Pipeline | undefined;
   /** Whether there are no extensions. */
   readonly #isPlain: boolean;
   readonly #outgoing = new Outgoing();
   readonly #before = new Outgoing();
-  /** Memory of the caller's to write to. */
-  #room: Space | undefined = undefined;
-
   constructor(settings: Settings) {
     this.#table = settings.table;
     this.#claimed = settings.claimed;
-    this.#keys = settings.keys;
+    this.#encoder = new Encoder(settings.keys);
     this.#pipeline = settings.pipeline;
     this.#isPlain = settings.pipeline === undefined;
   }
 
-  /** Has the next frames written to a buffer, where they fit, or no longer. */
-  writeTo(buffer: Uint8Array<ArrayBuffer> | undefined): void {
-    this.#room = buffer && roomOf(buffer);
+  /** Whether what is sent goes to memory of the caller's, where it fits. */
+  get hasRoom(): boolean {
+    return this.#encoder.hasRoom;
+  }
+
+  /** Does some work whose results go to a buffer, where that fits, or to none. */
+  within<T>(buffer: Uint8Array<ArrayBuffer> | undefined, work: () => T): T {
+    return this.#encoder.within(buffer, work);
   }
 
   /** Remembers where the messages stand, in case that `restore` is needed. */
@@ -215,11 +195,11 @@ export class Sender {
     if (typeof message === "string") {
       const first = type === "text" ? WHOLE_TEXT : WHOLE_BINARY;
       if (message.length <= BY_HAND) {
-        const encoded = this.#encodeAscii(first, message);
+        const encoded = this.#encoder.shortText(first, message);
         if (encoded !== undefined) return encoded;
       }
       return message.isWellFormed()
-        ? this.#encodeText(first, message)
+        ? this.#encoder.text(first, message)
         : undefined;
     }
     if (type === "text" || !(message instanceof Uint8Array)) return undefined;
@@ -229,27 +209,8 @@ export class Sender {
       return undefined;
     }
     return length <= BY_HAND
-      ? this.#encodeShort(message, length)
-      : this.#encodeBytes(WHOLE_BINARY, message);
-  }
-
-  /** Encodes a short binary message. */
-  #encodeShort(payload: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
-    const key = this.#keys?.next();
-    const space = this.#spaceFor(length + SHORT_HEAD);
-    const { bytes, at } = space;
-    bytes[at] = WHOLE_BINARY;
-    if (key === undefined) {
-      bytes[at + 1] = length;
-      const from = at + 2;
-      for (let i = 0; i < length; i++) bytes[from + i] = payload[i];
-      return space.carve(at, from + length);
-    }
-    bytes[at + 1] = 0x80 | length;
-    const { data } = space;
-    data.setInt32(at + 2, key, true);
-    copyMasked(bytes, data, at + SHORT_HEAD, payload, key);
-    return space.carve(at, at + SHORT_HEAD + length);
+      ? this.#encoder.shortBytes(WHOLE_BINARY, message)
+      : this.#encoder.bytes(WHOLE_BINARY, message);
   }
 
   /** Encodes one frame. */
@@ -257,75 +218,8 @@ export class Sender {
     if (this.#pipeline !== undefined) return this.encodeAll([plan]);
     const { first, payload } = plan;
     return typeof payload === "string"
-      ? this.#encodeText(first, payload)
-      : this.#encodeBytes(first, payload);
-  }
-
-  #encodeBytes(first: number, payload: Uint8Array): Uint8Array<ArrayBuffer> {
-    const { length } = payload;
-    const key = this.#keys?.next();
-    const head = headBytes(length, key !== undefined);
-    const space = this.#spaceFor(head + length + ALIGN_BYTES);
-    const start = this.#startIn(space, head, key !== undefined);
-    const at = writeHead(space.bytes, start, first, length, key);
-    return space.carve(start, writePayload(space, at, payload, key));
-  }
-
-  /** Encodes a short text of ASCII; `undefined` where it is something else. */
-  #encodeAscii(
-    first: number,
-    text: string,
-  ): Uint8Array<ArrayBuffer> | undefined {
-    const { length } = text;
-    const space = this.#spaceFor(length + SHORT_HEAD);
-    const { bytes } = space;
-    const start = space.at;
-    const from = start + (this.#keys === undefined ? 2 : 6);
-    for (let i = 0; i < length; i++) {
-      const unit = text.charCodeAt(i);
-      if (unit > 0x7f) return undefined; // nothing was carved yet
-      bytes[from + i] = unit;
-    }
-    const key = this.#keys?.next();
-    writeHead(bytes, start, first, length, key);
-    if (key !== undefined) xorBytes(bytes, from, from + length, key);
-    return space.carve(start, from + length);
-  }
-
-  /**
-   * Encodes a text straight into its frame. The length stands before the text, and
-   * how many bytes a text takes shows only once it is written: so the guess is
-   * that it is ASCII, and a text that makes the head longer is moved.
-   */
-  #encodeText(first: number, text: string): Uint8Array<ArrayBuffer> {
-    const isMasked = this.#keys !== undefined;
-    const { length } = text;
-    const guess = headBytes(length, isMasked);
-    const most = 3 * length + LONG_HEAD + ALIGN_BYTES;
-    // A short one has room for the worst; a long one, where that would be much,
-    // has room for ASCII at first.
-    let space = this.#spaceFor(
-      most <= CARVE_BYTES ? most : length + LONG_HEAD + ALIGN_BYTES,
-    );
-    let start = this.#startIn(space, guess, isMasked);
-    // What is not ASCII may make the head longer, and the text moves by that.
-    const ascii = encodeInto(text, space, start + guess, HEAD_GROWTH);
-    const { read } = ascii;
-    let { written } = ascii;
-    if (read < length) {
-      const rest = text.slice(read);
-      // Less than twice of what will be needed, as most of the text is written.
-      const larger = new Space(LONG_HEAD + written + 3 * rest.length);
-      larger.bytes.set(
-        new Uint8Array(space.bytes.buffer, start + guess, written),
-        guess,
-      );
-      written += encodeInto(rest, larger, guess + written).written;
-      space = larger;
-      start = 0;
-    }
-    const end = this.#finishText(space, start, start + guess, written, first);
-    return space.carve(start, end);
+      ? this.#encoder.text(first, payload)
+      : this.#encoder.bytes(first, payload);
   }
 
   /**
@@ -352,25 +246,14 @@ export class Sender {
         return encoded;
       }
     }
-    const bytes = this.encode(this.plan(opcode, prepared.data));
+    // The bytes are others' too, and so not for a caller's memory.
+    const bytes = this.within(
+      undefined,
+      () => this.encode(this.plan(opcode, prepared.data)),
+    );
     if (isPlain) prepared.plain = bytes;
     else if (key !== undefined) prepared.encoded.set(key, bytes);
     return bytes;
-  }
-
-  /** Where a frame begins: in memory of ours, so that masking is fastest. */
-  #startIn(space: Space, head: number, isMasked: boolean): number {
-    return isMasked && space !== this.#room
-      ? alignedStart(space, head)
-      : space.at;
-  }
-
-  /** A space with room for so many bytes: the caller's, or one of ours. */
-  #spaceFor(size: number): Space {
-    const room = this.#room;
-    return room !== undefined && room.end - room.at >= size
-      ? room
-      : spaceFor(size);
   }
 
   /** Whether a frame may be sent without regard to what was sent before. */
@@ -392,61 +275,15 @@ export class Sender {
   /** Encodes several frames into one piece of memory. */
   encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
     const pipeline = this.#pipeline;
-    if (pipeline === undefined) return this.#join(plans.map(inBytes));
+    if (pipeline === undefined) return this.#encoder.join(plans);
     pipeline.save();
     try {
-      return this.#join(plans.map((plan) => inBytes(extend(plan, pipeline))));
+      return this.#encoder.join(plans.map((plan) => extend(plan, pipeline)));
     } catch (error) {
       // The peer will not see what the extensions have encoded so far.
       pipeline.abandon();
       throw error;
     }
-  }
-
-  /** Writes several frames into one piece of memory. */
-  #join(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
-    if (plans.length === 0) return EMPTY;
-    let total = 0;
-    for (const { payload } of plans) {
-      const length = typeof payload === "string"
-        ? utf8Length(payload)
-        : payload.length;
-      total += headBytes(length, this.#keys !== undefined) + length;
-    }
-    const space = this.#spaceFor(total);
-    const start = space.at;
-    let at = start;
-    for (const plan of plans) at = this.#write(space, at, plan);
-    return space.carve(start, at);
-  }
-
-  /** Writes a frame at `at`, where there is room for it, and answers where it ends. */
-  #write(space: Space, at: number, { first, payload }: Plan): number {
-    if (typeof payload === "string") {
-      const guess = at + headBytes(payload.length, this.#keys !== undefined);
-      const { written } = encodeInto(payload, space, guess);
-      return this.#finishText(space, at, guess, written, first);
-    }
-    const key = this.#keys?.next();
-    at = writeHead(space.bytes, at, first, payload.length, key);
-    return writePayload(space, at, payload, key);
-  }
-
-  /** Makes a frame of a text that was written at `guess`. Answers where it ends. */
-  #finishText(
-    space: Space,
-    start: number,
-    guess: number,
-    written: number,
-    first: number,
-  ): number {
-    const { bytes } = space;
-    const key = this.#keys?.next();
-    const from = start + headBytes(written, key !== undefined);
-    if (from !== guess) bytes.copyWithin(from, guess, guess + written);
-    writeHead(bytes, start, first, written, key);
-    maskRange(space, from, from + written, key);
-    return from + written;
   }
 
   #bitsOf(reserved: Reserved): number {
@@ -534,33 +371,6 @@ export class Sender {
   }
 }
 
-/** The space of a caller's buffer, from where that begins to where it ends. */
-function roomOf(buffer: Uint8Array<ArrayBuffer>): Space {
-  const space = new Space(buffer.buffer);
-  space.at = buffer.byteOffset;
-  space.end = buffer.byteOffset + buffer.length;
-  return space;
-}
-
-/** Takes a text for bytes where it is long: its length is not worth counting. */
-function inBytes(plan: Plan): Plan {
-  const { payload } = plan;
-  return typeof payload === "string" && payload.length > SHORT_TEXT
-    ? { ...plan, payload: encoder.encode(payload) }
-    : plan;
-}
-
-/** Writes as much of a text as there is room for from `at` on. */
-function encodeInto(
-  text: string,
-  { bytes, end }: Space,
-  at: number,
-  spare = 0,
-): TextEncoderEncodeIntoResult {
-  const room = new Uint8Array(bytes.buffer, at, end - at - spare);
-  return encoder.encodeInto(text, room);
-}
-
 /** Sends the payload of a data frame through the extensions. */
 function extend(plan: Plan, pipeline: Pipeline): Plan {
   const { opcode, first, type, compress } = plan;
@@ -602,7 +412,7 @@ function fragmented(type: string): LocalProtocolError {
 }
 
 /** The payload as bytes, or as a well-formed string. */
-function payloadOf(
+export function payloadOf(
   type: string,
   message: DataToSend["message"],
 ): string | Uint8Array {

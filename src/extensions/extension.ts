@@ -122,12 +122,12 @@ export interface Extension {
   ): Iterable<Uint8Array<ArrayBuffer>>;
 
   /**
-   * Whether a frame that arrives in several parts is to be gathered and decoded as
-   * one: for an extension that is much faster that way. It is done only where whole
-   * messages are delivered, so that nobody waits for a part. What is wrong in such
-   * a frame then shows at its end, or at the end of the stream.
+   * Whether a message of one frame that arrives in several parts is to be gathered
+   * and decoded as one: for an extension that is much faster that way. It is done
+   * only where whole messages are delivered, so that nobody waits for a part. What
+   * is wrong in such a message then shows at its end, or at that of the stream.
    *
-   * @param length How many bytes the frame has
+   * @param length How many bytes it has, encoded
    * @param budget How many bytes the message may still grow by
    * @returns Whether to gather it; without this method, it is not
    */

@@ -72,7 +72,7 @@ export class Pipeline {
     return { decodes: this.#decoders.length > 0, stray };
   }
 
-  /** Whether a frame that arrives in parts is to be decoded as one. */
+  /** Whether a message that arrives in parts is to be decoded as one. */
   gathers(length: number, budget: number): boolean {
     return this.#decoders[0].gathers?.(length, budget) === true;
   }

@@ -247,7 +247,7 @@ export class ZlibInflater implements Inflater {
   }
 
   gathers(length: number, budget: number): boolean {
-    return !this.#withinMessage && fits(length, budget);
+    return fits(length, budget);
   }
 
   reset(): void {
@@ -322,13 +322,20 @@ export class ZlibInflater implements Inflater {
   }
 }
 
-/** Whether what was decompressed ends with the seal. */
+/**
+ * Whether what was decompressed ends with what the seal seals, and not with the
+ * seal: a stored block that goes on through the end would take it all for content.
+ */
 function isSealed(bytes: Uint8Array, end: number): boolean {
   let differs = 0;
-  for (let i = 0; i < SEAL_BYTES; i++) {
-    differs |= bytes[end + i] ^ SEAL[STORED_HEAD_BYTES + i];
+  for (let i = STORED_HEAD_BYTES; i < SEAL.length; i++) {
+    differs |= bytes[end - STORED_HEAD_BYTES + i] ^ SEAL[i];
   }
-  return differs === 0;
+  let headDiffers = 0;
+  for (let i = 0; i < STORED_HEAD_BYTES; i++) {
+    headDiffers |= bytes[end - STORED_HEAD_BYTES + i] ^ SEAL[i];
+  }
+  return differs === 0 && headDiffers !== 0;
 }
 
 /** The pieces as they are, once they are part of the past. */

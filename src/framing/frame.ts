@@ -180,7 +180,7 @@ export function maskRange(
   if (to - from < WORDS_FROM) return xorBytes(space.bytes, from, to, key);
   const { words } = space;
   const end = to + 7 >>> 3;
-  if ((from & 7) === 0 && 8 * end <= space.end && to <= MOST_BYTES) {
+  if ((from & 7) === 0 && 8 * end <= space.end && to <= MOST_BYTES - 7) {
     xorWhole(words, from >>> 3, end, key);
   } else {
     xorWords(space.bytes, words, 0, from, to, key);

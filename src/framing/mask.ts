@@ -37,7 +37,7 @@ export function wordBase(bytes: Uint8Array<ArrayBuffer>): number {
 /** A view over the aligned words that lie wholly within `bytes`. */
 export function wordsOver(bytes: Uint8Array<ArrayBuffer>): Words {
   const base = wordBase(bytes);
-  const count = Math.max(0, bytes.length - base) >>> 3;
+  const count = Math.floor(Math.max(0, bytes.length - base) / WORD);
   return new BigUint64Array(
     bytes.buffer,
     count === 0 ? 0 : bytes.byteOffset + base,

@@ -50,8 +50,8 @@ let slab = new Space(0);
 
 /** A space with at least `size` free bytes: the slab, or one of its own. */
 export function spaceFor(size: number): Space {
-  // What is no number must not come near the slab, which is everybody's.
-  if (!(size <= CARVE_BYTES)) return new Space(size);
+  // What is no size must not come near the slab, which is everybody's.
+  if (size > CARVE_BYTES || size >>> 0 !== size) return new Space(size);
   // A slab that somebody transferred away has no length left, and is replaced:
   // even where nothing is asked of it, as detached memory cannot be viewed.
   if (slab.bytes.length - slab.at <= size) slab = new Space(SLAB_BYTES);

@@ -149,7 +149,7 @@ export async function withTransport<T>(
 
 /** Takes both locks or none. */
 function lock(stream: ByteStream): Transport {
-  const reader = readerOf(stream.readable);
+  const reader = readerOf(stream);
   try {
     return new Transport(reader, stream.writable.getWriter());
   } catch (error) {
@@ -159,10 +159,13 @@ function lock(stream: ByteStream): Transport {
 }
 
 /**
- * Locks what is to be read. A byte stream is read into memory of ours: by itself a
- * `Deno.Conn` takes 64 KiB for each read, and most heads have some hundred bytes.
+ * Locks what is to be read. A `Deno.Conn` reads into memory of ours: by itself it
+ * takes 64 KiB for each read, and most heads have some hundred bytes. (Of another
+ * byte stream nobody knows whether it ends such a read when it closes.)
  */
-function readerOf(readable: ReadableStream<Uint8Array>): Reader {
+function readerOf(stream: ByteStream): Reader {
+  const { readable } = stream;
+  if (!("closeWrite" in stream)) return readable.getReader();
   let reader: ReadableStreamBYOBReader;
   try {
     reader = readable.getReader({ mode: "byob" });

@@ -1047,6 +1047,9 @@ for (const role of ROLES) {
   });
 }
 
+/** What comes of two fragments, byte by byte. */
+const FRAGMENTS = ["09", "0a", "0b", "0c", "0d", "0e", "0f", "10."];
+
 /** A toy that wants frames of 4 bytes and more as one, and the parts that it saw. */
 function gathering(does: Partial<Extension> = {}) {
   const parts: string[] = [];
@@ -1072,18 +1075,20 @@ for (const role of ROLES) {
     maxMessageBytes: 100,
   });
   const frames = concat(
+    wire(role, { opcode: 2, reserved: RSV1, payload: hex("010203") }),
+    wire(role, { opcode: 2, reserved: RSV1, payload: hex("0405060708") }),
+    // Of fragments, it cannot be known whether all will be there.
     wire(role, {
       opcode: 2,
       reserved: RSV1,
       fin: false,
-      payload: hex("010203"),
+      payload: hex("090a0b0c"),
     }),
-    wire(role, { opcode: 0, fin: false, payload: hex("0405060708") }),
     wire(role, { opcode: 9 }),
-    wire(role, { opcode: 0, payload: hex("090a0b0c") }),
+    wire(role, { opcode: 0, payload: hex("0d0e0f10") }),
   );
 
-  Deno.test(`a ${role} gathers the frames that an extension wants as one, and no others`, () => {
+  Deno.test(`a ${role} gathers the messages that an extension wants as one, and no others`, () => {
     const { toy, parts, asked } = gathering();
     const ws = new Connection(role, options(toy, "message"));
     const seen: Seen[] = [];
@@ -1091,9 +1096,12 @@ for (const role of ROLES) {
       ws.recv(new Uint8Array([byte]));
       seen.push(...drain(ws));
     }
-    assertEquals(parts, ["01", "02", "03", "04 05 06 07 08", "09 0a 0b 0c."]);
-    assertEquals(asked, [[3, 100], [5, 97], [4, 92]]);
-    assertEquals(seen.map(({ type }) => type), ["ping", "binary"]);
+    assertEquals(parts, ["01", "02", "03.", "04 05 06 07 08.", ...FRAGMENTS]);
+    assertEquals(asked, [[3, 100], [5, 100]]);
+    assertEquals(
+      seen.map(({ type }) => type),
+      ["binary", "binary", "ping", "binary"],
+    );
     assertEquals(
       eventsOf(role, () => options(gathering().toy, "message"), frames),
       seen,
@@ -1103,7 +1111,10 @@ for (const role of ROLES) {
     const other = new Connection(role, options(whole.toy, "message"));
     other.recv(frames.slice());
     assertEquals(drain(other), seen);
-    assertEquals(whole.parts, ["01 02 03", "04 05 06 07 08", "09 0a 0b 0c."]);
+    assertEquals(
+      whole.parts,
+      ["01 02 03.", "04 05 06 07 08.", "09 0a 0b 0c", "0d 0e 0f 10."],
+    );
   });
 
   Deno.test(`a ${role} gathers nothing where parts are delivered`, () => {

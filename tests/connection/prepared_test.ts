@@ -228,6 +228,17 @@ Deno.test("a client refuses a prepared message in a list too, and nothing is sen
   client.send({ type: "text", message: "nothing had begun" });
 });
 
+Deno.test("new PreparedMessage() refuses what is neither text nor bytes", () => {
+  for (const message of [null, [1, 2], {}, new Map(), new Blob(), 5]) {
+    const data = { type: "binary", message } as unknown as { type: "binary" };
+    assertThrows(
+      () => new PreparedMessage(data),
+      TypeError,
+      "its message is neither a string nor bytes",
+    );
+  }
+});
+
 Deno.test("new PreparedMessage() refuses memory that is shared or gone", () => {
   const shared = new Uint8Array(new SharedArrayBuffer(4));
   const gone = new ArrayBuffer(4);

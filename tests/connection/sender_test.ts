@@ -3,6 +3,7 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertStrictEquals,
   assertThrows,
 } from "@std/assert";
 import { Connection } from "../../src/connection/connection.ts";
@@ -467,6 +468,23 @@ for (const role of ROLES) {
     assertThrows(() => a.send(list(true)), LocalProtocolError);
     assertEquals(a.state, "closing");
     assertThrows(() => a.send(data("late")), LocalProtocolError);
+  });
+
+  Deno.test(`send() of a ${role} keeps the buffer for itself when a getter sends`, () => {
+    const ws = fixed(role);
+    const buffer = new Uint8Array(1000);
+    let inner = new Uint8Array(0);
+    const data: Data = {
+      type: "text",
+      get message() {
+        if (inner.length === 0) inner = ws.send({ type: "text", message: "i" });
+        return "outer";
+      },
+    };
+    const bytes = ws.send(data, buffer);
+    assertEquals(bytes.byteOffset, 0);
+    assertStrictEquals(bytes.buffer, buffer.buffer);
+    assert(inner.buffer !== buffer.buffer);
   });
 
   Deno.test(`send() of a ${role} writes into a buffer that has been resized`, () => {

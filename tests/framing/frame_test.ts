@@ -360,6 +360,17 @@ Deno.test("maskRange() goes on where words can no longer be numbered", () => {
     concat(masked(new Uint8Array(100), KEY), new Uint8Array(1)),
   );
   assertEquals(space.bytes.slice(0, 200), new Uint8Array(200));
+  // The last word ends where 32 bits end.
+  for (const to of [2 ** 32 - 7, 2 ** 32 - 1, 2 ** 32]) {
+    maskRange(space, 2 ** 32 - 96, to, packKey(KEY, 0));
+    const count = to - 2 ** 32 + 96;
+    const at = 2 ** 32 - 96;
+    assertEquals(
+      space.bytes.slice(at, at + count),
+      masked(new Uint8Array(count), KEY),
+    );
+    space.bytes.fill(0, at, at + 120);
+  }
 });
 
 Deno.test("encodeFrame() refuses a payload that is not a Uint8Array", () => {

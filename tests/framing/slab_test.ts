@@ -3,6 +3,7 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
@@ -121,8 +122,12 @@ Deno.test("Space.words are the words from byte 0, always the same", () => {
 
 Deno.test("allocate() of what is no size leaves the slab as it was", () => {
   const { buffer, byteOffset } = allocate(1);
-  for (const size of [NaN, undefined as unknown as number]) { // untyped code
-    assertEquals(allocate(size).length, 0);
+  for (const size of [NaN, undefined, 2.5, "7", -1]) {
+    try {
+      allocate(size as number); // untyped code
+    } catch (error) {
+      assertInstanceOf(error, RangeError);
+    }
   }
   const next = allocate(1);
   assertStrictEquals(next.buffer, buffer);
