@@ -92,6 +92,33 @@ Deno.test("Transport.readHead() gives a failure when the stream ends or fails", 
   }
 });
 
+Deno.test("Transport.readHead() sees the end of a byte stream that only closes", async () => {
+  // Such a stream leaves a read into memory of ours waiting for ever.
+  const sources = [
+    ["GET / HTTP/1.1\r\n"],
+    [],
+    ["GET / ", "HTTP/1.1\r\n"],
+  ];
+  for (const pieces of sources) {
+    const left = [...pieces];
+    const stream = {
+      readable: new ReadableStream({
+        type: "bytes",
+        pull(controller) {
+          const piece = left.shift();
+          if (piece === undefined) controller.close();
+          else controller.enqueue(bytes(piece));
+        },
+      }),
+      writable: new WritableStream<Uint8Array>(),
+    };
+    await withTransport(stream, undefined, async (transport) => {
+      const head = await transport.readHead("request", undefined);
+      assertEquals("type" in head && head.rule, "end-of-stream");
+    });
+  }
+});
+
 Deno.test("Transport.write() gives a failure when the stream fails", async () => {
   const reset = new Error("reset");
   const stream = {
