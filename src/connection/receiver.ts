@@ -240,8 +240,10 @@ export class Receiver {
    * is decoded now, as it may be wrong.
    */
   end(): void {
-    if (this.#pipeline === undefined || this.#encoded.length === 0) return;
-    if (this.failure !== undefined) return;
+    if (
+      this.#pipeline === undefined || this.#encoded.length === 0 ||
+      this.failure !== undefined
+    ) return;
     this.#decode(this.#pipeline, this.#encoded.take(), End.NONE);
     this.next(); // no message ends here, so this is no event
   }

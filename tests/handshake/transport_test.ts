@@ -119,6 +119,18 @@ Deno.test("Transport.readHead() sees the end of a byte stream that only closes",
   }
 });
 
+Deno.test("Transport.readHead() reads what looks like a Deno.Conn and has no byte stream", async () => {
+  const stream = {
+    readable: ReadableStream.from([bytes("GET / HTTP/1.1\r\n\r\n")]),
+    writable: new WritableStream<Uint8Array>(),
+    closeWrite: () => Promise.resolve(),
+  };
+  await withTransport(stream, undefined, async (transport) => {
+    const head = await transport.readHead("request", undefined);
+    assertEquals("target" in head && head.target, "/");
+  });
+});
+
 Deno.test("Transport.write() gives a failure when the stream fails", async () => {
   const reset = new Error("reset");
   const stream = {
