@@ -335,6 +335,54 @@ const EQUIVALENT: readonly Equivalent[] = [
     becomes: "const head = headBytes(length, key === undefined);",
     because: "It is for the size and the alignment, and both have room enough.",
   },
+  {
+    file: "src/framing/mask.ts",
+    line:
+      "if (i + 2 < length) bytes[at + i + 2] = payload[i + 2] ^ key >>> 16;",
+    becomes:
+      "if (i + 2 < length) bytes[at + i + 2] = payload[i + 2] ^ key >> 16;",
+    because: "Only the lowest eight bits are kept.",
+  },
+  {
+    file: "src/framing/opcode.ts",
+    line: "readonly names: readonly (string | undefined)[];",
+    becomes: "readonly ;",
+    because: "A field is there once it is set.",
+  },
+  {
+    file: "src/framing/rules.ts",
+    line: "if (rules.control && isControl(opcode) && end > 2) {",
+    becomes: "if (rules.control && isControl(opcode) && end > 3) {",
+    because: "A length ends at 2, 4 or 10.",
+  },
+  {
+    file: "src/framing/slab.ts",
+    line:
+      "if (size > CARVE_BYTES || size >>> 0 !== size) return new Space(size);",
+    becomes:
+      "if (size > CARVE_BYTES || size << 0 !== size) return new Space(size);",
+    because: "A negative size fails either way, before anything has changed.",
+  },
+  {
+    file: "src/framing/slab.ts",
+    line:
+      "if (size > CARVE_BYTES || size >>> 0 !== size) return new Space(size);",
+    becomes:
+      "if (size > CARVE_BYTES || size >> 0 !== size) return new Space(size);",
+    because: "A negative size fails either way, before anything has changed.",
+  },
+  {
+    file: "src/framing/utf8.ts",
+    line: "if (byte < 0xc2) return i;",
+    becomes: "if (byte <= 0xc2) return i;",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
+  {
+    file: "src/framing/utf8.ts",
+    line: "i = skipValid(bytes, i, to);",
+    becomes: ";",
+    because: "Both ways come to the same: which one is a matter of speed.",
+  },
 ];
 
 /** What is changed where nothing is named: 95 % of it must be noticed. */
