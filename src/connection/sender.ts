@@ -83,8 +83,6 @@ export class Sender {
   readonly #claimed: number;
   readonly #encoder: Encoder;
   readonly #pipeline: Pipeline | undefined;
-  /** Whether there are no extensions. */
-  readonly #isPlain: boolean;
   readonly #outgoing = new Outgoing();
   readonly #before = new Outgoing();
   constructor(settings: Settings) {
@@ -92,7 +90,6 @@ export class Sender {
     this.#claimed = settings.claimed;
     this.#encoder = new Encoder(settings.keys);
     this.#pipeline = settings.pipeline;
-    this.#isPlain = settings.pipeline === undefined;
   }
 
   /** Whether what is sent goes to memory of the caller's, where it fits. */
@@ -189,7 +186,8 @@ export class Sender {
       (type !== "text" && type !== "binary") ||
       (fin !== undefined && fin !== true) ||
       statusCode !== undefined ||
-      (reserved !== undefined && reserved !== NONE) || !this.#isPlain ||
+      (reserved !== undefined && reserved !== NONE) ||
+      this.#pipeline !== undefined ||
       this.#outgoing.opcode !== 0
     ) return undefined;
     if (typeof message === "string") {
