@@ -11,7 +11,14 @@ import {
   type WebSocketStreamOptions,
 } from "../../examples/websocket_stream.ts";
 import { payloadOf } from "../helpers/bytes.ts";
-import { bytes, text } from "../handshake/helpers.ts";
+import {
+  ADDRESS,
+  bytes,
+  REQUEST,
+  sampleNonce as random,
+  SWITCHING,
+  text,
+} from "../handshake/helpers.ts";
 import {
   abortEverywhere,
   failEverywhere,
@@ -21,17 +28,6 @@ import {
   type Stage,
 } from "../handshake/stage.ts";
 import { connWire, streamWire, type Taker } from "../handshake/wires.ts";
-
-const ADDRESS = "ws://example.com/chat";
-/** The key of RFC 6455, section 1.3, and its answer. */
-const random = (bytes: Uint8Array) =>
-  bytes.set(new TextEncoder().encode("the sample nonce"));
-const REQUEST = "GET /chat HTTP/1.1\r\nHost: example.com\r\n" +
-  "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-  "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n";
-const SWITCHING = "HTTP/1.1 101 Switching Protocols\r\n" +
-  "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
-  "Upgrade: websocket\r\n\r\n";
 
 /** So long that it takes several writes, and waits for room. */
 const LARGE = payloadOf(100_000);

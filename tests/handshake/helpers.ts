@@ -78,3 +78,21 @@ export function duplex(
     far: { readable: up.readable, writable: down.writable },
   };
 }
+
+/** Where the handshake of RFC 6455, section 1.3, goes. */
+export const ADDRESS = "ws://example.com/chat";
+
+/** Makes its key. */
+export function sampleNonce(bytes: Uint8Array): void {
+  bytes.set(new TextEncoder().encode("the sample nonce"));
+}
+
+/** Its request, as it is sent. */
+export const REQUEST: string = "GET /chat HTTP/1.1\r\nHost: example.com\r\n" +
+  "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+  "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n";
+
+/** Its answer, as it is sent. */
+export const SWITCHING: string = "HTTP/1.1 101 Switching Protocols\r\n" +
+  "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
+  "Upgrade: websocket\r\n\r\n";

@@ -4,7 +4,13 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { HandshakeError } from "../../src/errors.ts";
 import { acceptUpgrade, requestUpgrade } from "../../src/handshake/upgrade.ts";
-import { bytes } from "./helpers.ts";
+import {
+  ADDRESS,
+  bytes,
+  REQUEST,
+  sampleNonce as random,
+  SWITCHING,
+} from "./helpers.ts";
 import {
   abortEverywhere,
   failEverywhere,
@@ -14,17 +20,6 @@ import {
   type Stage,
 } from "./stage.ts";
 import { connWire, streamWire } from "./wires.ts";
-
-const ADDRESS = "ws://example.com/chat";
-/** The key of RFC 6455, section 1.3, and its answer. */
-const random = (bytes: Uint8Array) =>
-  bytes.set(new TextEncoder().encode("the sample nonce"));
-const REQUEST = "GET /chat HTTP/1.1\r\nHost: example.com\r\n" +
-  "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-  "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n";
-const SWITCHING = "HTTP/1.1 101 Switching Protocols\r\n" +
-  "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
-  "Upgrade: websocket\r\n\r\n";
 
 /** Sends a text in two pieces. */
 function sendHalves({ wire }: Stage, text: string): void {

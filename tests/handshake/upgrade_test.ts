@@ -19,18 +19,17 @@ import {
   requestUpgrade,
 } from "../../src/handshake/upgrade.ts";
 import { Information } from "../../src/information.ts";
-import { bytes, cuttings, duplex, text } from "./helpers.ts";
+import {
+  ADDRESS,
+  bytes,
+  cuttings,
+  duplex,
+  REQUEST,
+  sampleNonce as random,
+  SWITCHING,
+  text,
+} from "./helpers.ts";
 
-const ADDRESS = "ws://example.com/chat";
-/** The key of RFC 6455, section 1.3, and its answer. */
-const random = (bytes: Uint8Array) =>
-  bytes.set(new TextEncoder().encode("the sample nonce"));
-const REQUEST = "GET /chat HTTP/1.1\r\nHost: example.com\r\n" +
-  "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-  "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n";
-const SWITCHING = "HTTP/1.1 101 Switching Protocols\r\n" +
-  "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
-  "Upgrade: websocket\r\n\r\n";
 /** A masked "Hello", and the same unmasked (RFC 6455, section 5.7). */
 const MASKED_HELLO = "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 const HELLO = "\x81\x05Hello";
