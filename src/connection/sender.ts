@@ -24,7 +24,7 @@ import {
   MAX_CONTROL_BYTES,
   MAX_REASON_BYTES,
 } from "./close.ts";
-import { BY_HAND, Encoder } from "./encoder.ts";
+import { BY_HAND, Encoder, type Written } from "./encoder.ts";
 import type { Settings } from "./options.ts";
 import type { PreparedMessage } from "./prepared.ts";
 
@@ -213,11 +213,12 @@ export class Sender {
 
   /** Encodes one frame. */
   encode(plan: Plan): Uint8Array<ArrayBuffer> {
-    if (this.#pipeline !== undefined) return this.encodeAll([plan]);
-    const { first, payload } = plan;
-    return typeof payload === "string"
-      ? this.#encoder.text(first, payload)
-      : this.#encoder.bytes(first, payload);
+    return this.#encoding((pipeline) => {
+      const { first, payload } = pipeline ? extend(plan, pipeline) : plan;
+      return typeof payload === "string"
+        ? this.#encoder.text(first, payload)
+        : this.#encoder.bytes(first, payload);
+    });
   }
 
   /**
@@ -272,14 +273,22 @@ export class Sender {
 
   /** Encodes several frames into one piece of memory. */
   encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
+    return this.#encoding((pipeline) =>
+      this.#encoder.join(
+        pipeline ? plans.map((plan) => extend(plan, pipeline)) : plans,
+      )
+    );
+  }
+
+  /** Does some work, and has the extensions forget it where it fails. */
+  #encoding<T>(work: (pipeline: Pipeline | undefined) => T): T {
     const pipeline = this.#pipeline;
-    if (pipeline === undefined) return this.#encoder.join(plans);
-    pipeline.save();
+    pipeline?.save();
     try {
-      return this.#encoder.join(plans.map((plan) => extend(plan, pipeline)));
+      return work(pipeline);
     } catch (error) {
       // The peer will not see what the extensions have encoded so far.
-      pipeline.abandon();
+      pipeline?.abandon();
       throw error;
     }
   }
@@ -370,7 +379,7 @@ export class Sender {
 }
 
 /** Sends the payload of a data frame through the extensions. */
-function extend(plan: Plan, pipeline: Pipeline): Plan {
+function extend(plan: Plan, pipeline: Pipeline): Written {
   const { opcode, first, type, compress } = plan;
   if (isControl(opcode)) return plan;
   const part = typeof plan.payload === "string"
@@ -386,7 +395,6 @@ function extend(plan: Plan, pipeline: Pipeline): Plan {
     throw new TypeError("An extension has encoded to what is not a Uint8Array");
   }
   return {
-    ...plan,
     first: first | bits << 4,
     // The next text needs the same memory.
     payload: payload.buffer === scratch.buffer ? payload.slice() : payload,

@@ -316,7 +316,8 @@ class Deflated implements Extension {
     });
     const bytes = this.#deflater.compress(part);
     // Section 7.2.1: the last four bytes, 00 00 ff ff, go without saying.
-    return fin ? bytes.subarray(0, bytes.length - 4) : bytes;
+    const { buffer, byteOffset, length } = bytes;
+    return fin ? new Uint8Array(buffer, byteOffset, length - 4) : bytes;
   }
 
   abandon(): void {

@@ -29,7 +29,8 @@ export const RESERVED: readonly Reserved[] = Array.from(
  * @throws {TypeError} If it is not three bits
  */
 export function reservedBits(reserved: Reserved): number {
-  const [rsv1, rsv2, rsv3] = reserved;
+  // By index, as an iterator takes several times as long.
+  const rsv1 = reserved[0], rsv2 = reserved[1], rsv3 = reserved[2];
   if (reserved.length !== 3 || !isBit(rsv1) || !isBit(rsv2) || !isBit(rsv3)) {
     throw new TypeError(
       `Cannot use [${reserved}] as reserved bits: three of 0 or 1 are needed`,
