@@ -38,14 +38,9 @@
 
 import {
   Z_BUF_ERROR,
-  Z_DEFAULT_STRATEGY,
   Z_OK,
   Z_STREAM_END,
   Z_SYNC_FLUSH,
-  zlibDeflate,
-  zlibDeflateInit2,
-  zlibDeflateReset,
-  zlibDeflateSetDictionary,
   zlibInflate,
   zlibInflateInit2,
   zlibInflateReset,
@@ -53,6 +48,7 @@ import {
   zlibInflateSetDictionary,
   ZStream,
 } from "pako";
+import { MessageDeflater } from "../deflate/deflater.ts";
 import { allocate, CARVE_BYTES, EMPTY } from "../framing/slab.ts";
 
 /** How a {@linkcode Deflater} compresses. */
@@ -152,9 +148,9 @@ export interface Inflater {
  * @example Compressing a message
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { pakoCodec } from "@noio/ws/permessage-deflate";
+ * import { portableCodec } from "@noio/ws/permessage-deflate";
  *
- * const deflater = pakoCodec.deflater({ windowBits: 15, level: 6, memLevel: 8 });
+ * const deflater = portableCodec.deflater({ windowBits: 15, level: 6, memLevel: 8 });
  * const bytes = deflater.compress(new TextEncoder().encode("Hello"));
  * // RFC 7692, section 7.2.3.1
  * assertEquals(bytes.slice(0, -4), new Uint8Array([0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]));
@@ -185,9 +181,9 @@ export interface DeflateCodec {
  * @example Corrupt data
  * ```ts
  * import { assertThrows } from "@std/assert";
- * import { DeflateDataError, pakoCodec } from "@noio/ws/permessage-deflate";
+ * import { DeflateDataError, portableCodec } from "@noio/ws/permessage-deflate";
  *
- * const inflater = pakoCodec.inflater({ windowBits: 15 });
+ * const inflater = portableCodec.inflater({ windowBits: 15 });
  * const bytes = new Uint8Array([0xff]);
  * assertThrows(
  *   () => Array.from(inflater.decompress(bytes, { last: true, budget: 1024 })),
@@ -205,9 +201,6 @@ export const PIECE_BYTES = 65_536;
 
 /** What a sender cuts off, and a receiver puts back (RFC 7692, section 7.2.1). */
 export const TAIL: Uint8Array<ArrayBuffer> = new Uint8Array([0, 0, 0xff, 0xff]);
-
-/** The method of `deflateInit2`, of which there is but one: Z_DEFLATED. */
-const DEFLATED = 8;
 
 /** Beyond the range of any other window. */
 const MAX_WINDOW_BITS = 15;
@@ -242,42 +235,10 @@ function drain(stream: ZStream, most: number): void {
   stream.avail_out = most;
 }
 
-/** Up to this many bytes, what comes after a reset is compressed briefly. */
-const BRIEF_BYTES = 2048;
-
-/** The memory for that: a hash table of 2,048 places, blocks of 1,023 symbols. */
-const BRIEF_MEM_LEVEL = 4;
-
-/**
- * How far the default level searches: zlib's own numbers are 8, 16, 128 and 128.
- *
- * pako hashes four bytes where zlib hashes three, so that its chains hold better
- * matches, and with zlib's effort its results are 2 to 3 % shorter than zlib's. With
- * this effort they are as long as those, and take three quarters of the time. (zlib
- * has `deflateTune` for it, which pako does not export; these are the fields that it
- * sets. Where a version of pako had others, nothing but the time would change.)
- */
-const TUNED_LEVEL = 6;
-const EFFORT = {
-  good_match: 8,
-  max_lazy_match: 16,
-  nice_match: 64,
-  max_chain_length: 48,
-};
-
-/** A {@linkcode Deflater} over pako. A stream is made when first needed. */
-export class PakoDeflater implements Deflater {
+/** A {@linkcode Deflater} of this package. What it holds is made when first needed. */
+export class PortableDeflater implements Deflater {
   readonly #settings: DeflateSettings;
-  #stream: ZStream | undefined = undefined;
-  /**
-   * To reset a stream is to clear its hash table, which takes longer than to
-   * compress a short message. So what is short and comes first after a reset
-   * goes to a stream with a small table; all else goes to the other, which is
-   * reset when it is used again. It then does not refer to what it has not seen.
-   */
-  #brief: ZStream | undefined = undefined;
-  #isReset = false;
-  #stale = false;
+  #deflater: MessageDeflater | undefined = undefined;
 
   /** Creates one. Throws a RangeError where a setting is out of range. */
   constructor(settings: DeflateSettings) {
@@ -288,108 +249,25 @@ export class PakoDeflater implements Deflater {
   }
 
   compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-    const { length } = bytes;
-    // zlib flushes nothing where nothing was added since the last flush.
-    if (length === 0) return new Uint8Array([0, ...TAIL]);
-    const isBrief = this.#isReset && length <= BRIEF_BYTES;
-    this.#isReset = false;
-    const stream = isBrief ? this.#readyBriefly() : this.#ready();
-    feed(stream, bytes, 0, length);
-    drain(stream, PIECE_BYTES);
-    zlibDeflate(stream, Z_SYNC_FLUSH);
-    const first = made(stream.next_out);
-    const whole = stream.avail_out > 0 ? first : rest(stream, first);
-    stream.input = EMPTY;
-    return whole;
+    return this.#ready().compress(bytes);
   }
 
-  /** Takes in what was compressed elsewhere, after a flush, as if it were here. */
+  /** Takes in what was compressed elsewhere, as if it were here. */
   skip(bytes: Uint8Array): void {
-    this.#isReset = false;
-    zlibDeflateSetDictionary(this.#ready(), bytes);
+    this.#ready().skip(bytes);
   }
 
   reset(): void {
-    this.#isReset = true;
-    this.#stale = true;
+    this.#deflater?.reset();
   }
 
   close(): void {
-    this.#stream = undefined;
-    this.#brief = undefined;
-    this.#isReset = false;
+    this.#deflater = undefined;
   }
 
-  #ready(): ZStream {
-    if (this.#stream === undefined) {
-      this.#stream = deflateStream(this.#settings, this.#settings.memLevel);
-      this.#tune(this.#stream);
-    } else if (this.#stale) {
-      zlibDeflateReset(this.#stream);
-      this.#tune(this.#stream);
-    }
-    this.#stale = false;
-    return this.#stream;
+  #ready(): MessageDeflater {
+    return this.#deflater ??= new MessageDeflater(this.#settings);
   }
-
-  #tune(stream: ZStream): void {
-    if (this.#settings.level === TUNED_LEVEL) {
-      Object.assign(stream.state, EFFORT);
-    }
-  }
-
-  #readyBriefly(): ZStream {
-    if (this.#brief === undefined) {
-      const memLevel = Math.min(this.#settings.memLevel, BRIEF_MEM_LEVEL);
-      // Only the hash of classic zlib can be this small.
-      this.#brief = deflateStream(this.#settings, memLevel, true);
-    } else {
-      zlibDeflateReset(this.#brief);
-    }
-    return this.#brief;
-  }
-}
-
-function deflateStream(
-  { windowBits, level }: DeflateSettings,
-  memLevel: number,
-  legacyHash = false,
-): ZStream {
-  const stream = new ZStream();
-  zlibDeflateInit2(
-    stream,
-    level,
-    DEFLATED,
-    -windowBits, // negative: raw DEFLATE, without a header or a checksum
-    memLevel,
-    Z_DEFAULT_STRATEGY,
-    legacyHash,
-  );
-  return stream;
-}
-
-/** What comes after a first piece that has filled the output. */
-function rest(
-  stream: ZStream,
-  first: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
-  const pieces = [first];
-  let length = first.length;
-  do {
-    // Where the output was full just after the flush, zlib flushes again. That
-    // is an empty block more, which does no harm.
-    drain(stream, PIECE_BYTES);
-    zlibDeflate(stream, Z_SYNC_FLUSH);
-    length += stream.next_out;
-    pieces.push(made(stream.next_out));
-  } while (stream.avail_out === 0);
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 /**
@@ -577,17 +455,17 @@ function inRange(
  * @example There and back
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { pakoCodec } from "@noio/ws/permessage-deflate";
+ * import { portableCodec } from "@noio/ws/permessage-deflate";
  *
- * const deflater = pakoCodec.deflater({ windowBits: 15, level: 6, memLevel: 8 });
- * const inflater = pakoCodec.inflater({ windowBits: 15 });
+ * const deflater = portableCodec.deflater({ windowBits: 15, level: 6, memLevel: 8 });
+ * const inflater = portableCodec.inflater({ windowBits: 15 });
  * const message = new TextEncoder().encode("to be or not to be");
  * const sent = deflater.compress(message).slice(0, -4);
  * const pieces = inflater.decompress(sent, { last: true, budget: 1024 });
  * assertEquals(Array.from(pieces), [message]);
  * ```
  */
-export const pakoCodec: DeflateCodec = {
-  deflater: (settings) => new PakoDeflater(settings),
+export const portableCodec: DeflateCodec = {
+  deflater: (settings) => new PortableDeflater(settings),
   inflater: (settings) => new PakoInflater(settings),
 };

@@ -7,7 +7,7 @@ import {
   DeflateDataError,
   type Deflater,
   type Inflater,
-  pakoCodec,
+  portableCodec,
 } from "./deflate_codec.ts";
 import {
   answerTo,
@@ -35,7 +35,7 @@ export {
   type InflateInfo,
   type Inflater,
   type InflateSettings,
-  pakoCodec,
+  portableCodec,
 } from "./deflate_codec.ts";
 export type { WindowBits } from "./deflate_parameters.ts";
 
@@ -90,7 +90,7 @@ export interface PermessageDeflateOptions {
   /**
    * What compresses and decompresses.
    *
-   * @default {pakoCodec}
+   * @default {portableCodec}
    */
   codec?: DeflateCodec | undefined;
 }
@@ -187,7 +187,7 @@ function settingsOf(options: PermessageDeflateOptions): Settings {
       );
     }
   }
-  const { threshold = THRESHOLD, codec = pakoCodec } = options;
+  const { threshold = THRESHOLD, codec = portableCodec } = options;
   if (!(threshold >= 0)) {
     throw new RangeError(`Cannot use ${threshold} bytes as threshold`);
   }

@@ -1,14 +1,13 @@
 // A DEFLATE codec that takes `node:zlib` where that is faster, and the portable
 // one where it is not. Only what `node:zlib` documents is used: its one-shot
-// calls, which cost some 25 us to set up and then run several times as fast.
+// calls, which cost some 25 us to set up and then run faster.
 //
-// A call knows nothing of the one before it, so the context is handed on. All
-// that DEFLATE remembers is the last 32 KiB of plaintext:
+// A call knows nothing of the one before it:
 //
-// - To decompress, that plaintext goes first, as a stored block. (`dictionary`
-//   would do the same, but Deno 2.9 ignores it.)
-// - To compress, it is the `dictionary`, where that is honoured; where not, what
-//   is so long that the context would hardly shorten it goes without.
+// - To decompress, the last 32 KiB of plaintext, all that DEFLATE remembers, go
+//   first, as a stored block. (`dictionary` would do the same, but Deno 2.9
+//   ignores it.)
+// - What is compressed so is so long that the context would hardly shorten it.
 // - The portable codec is told what passed it by when its turn comes.
 
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
@@ -19,9 +18,9 @@ import {
   type InflateInfo,
   type Inflater,
   type InflateSettings,
-  PakoDeflater,
   PakoInflater,
   PIECE_BYTES,
+  PortableDeflater,
   TAIL,
 } from "./deflate_codec.ts";
 import { EMPTY } from "../framing/slab.ts";
@@ -41,45 +40,62 @@ const INFLATE_MOST = 4_194_304;
  */
 const INFLATE_SHARE = 4;
 
-/** From how many bytes on a part is deflated at once where there is no context. */
-const DEFLATE_FROM = 1024;
+/** From how many bytes on a part is deflated at once: context saves less than 2 %. */
+const DEFLATE_FROM = 262_144;
 
-/** The same where there is, and the dictionary is honoured. */
-const DEFLATE_WITH_FROM = 3072;
+/** A deflater that takes `node:zlib` for what is long. */
+class ZlibDeflater implements Deflater {
+  readonly #settings: DeflateSettings;
+  readonly #portable: PortableDeflater;
 
-/** The same where it is not: the context would save less than 2 % of it. */
-const DEFLATE_WITHOUT_FROM = 262_144;
+  /** Creates one. Throws a RangeError where a setting is out of range. */
+  constructor(settings: DeflateSettings) {
+    this.#portable = new PortableDeflater(settings);
+    this.#settings = settings;
+  }
 
-/** Whether this runtime's `deflateRawSync` honours `dictionary`. */
-const dictionaryWorks: boolean = (() => {
-  const words = Uint8Array.from({ length: 64 }, (_, i) => i * 3);
-  return deflateRawSync(words, { dictionary: words }).length < 32;
-})();
+  compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    if (bytes.length < DEFLATE_FROM) return this.#portable.compress(bytes);
+    const { windowBits, level, memLevel } = this.#settings;
+    const result = deflateRawSync(bytes, {
+      windowBits,
+      level,
+      memLevel,
+      finishFlush: constants.Z_SYNC_FLUSH,
+      chunkSize: PIECE_BYTES,
+    });
+    this.#portable.skip(bytes);
+    return own(result, 0, result.length);
+  }
 
-/** The last plaintext of one direction. */
+  reset(): void {
+    this.#portable.reset();
+  }
+
+  close(): void {
+    this.#portable.close();
+  }
+}
+
+/** The last plaintext that was received. */
 class Past {
   /** How many bytes of it the portable codec has not seen. */
   missed = 0;
-  readonly #size: number;
   #bytes: Uint8Array<ArrayBuffer> = EMPTY;
   #end = 0;
 
-  constructor(size: number) {
-    this.#size = size;
-  }
-
   /** How many bytes are remembered. */
   get length(): number {
-    return Math.min(this.#end, this.#size);
+    return Math.min(this.#end, WINDOW_BYTES);
   }
 
   append(bytes: Uint8Array): void {
-    const count = Math.min(bytes.length, this.#size);
+    const count = Math.min(bytes.length, WINDOW_BYTES);
     // Twice the size, so that what is kept is moved only once per window.
-    if (this.#bytes === EMPTY) this.#bytes = new Uint8Array(2 * this.#size);
+    if (this.#bytes === EMPTY) this.#bytes = new Uint8Array(2 * WINDOW_BYTES);
     if (this.#end + count > this.#bytes.length) {
-      this.#bytes.copyWithin(0, this.#end - this.#size, this.#end);
-      this.#end = this.#size;
+      this.#bytes.copyWithin(0, this.#end - WINDOW_BYTES, this.#end);
+      this.#end = WINDOW_BYTES;
     }
     const isAll = count === bytes.length;
     const last = isAll ? bytes : bytes.subarray(bytes.length - count);
@@ -107,69 +123,6 @@ class Past {
   free(): void {
     this.clear();
     this.#bytes = EMPTY;
-  }
-}
-
-/** A deflater that takes `node:zlib` for what is long. */
-export class ZlibDeflater implements Deflater {
-  readonly #settings: DeflateSettings;
-  readonly #portable: PakoDeflater;
-  readonly #past: Past;
-  readonly #dictionary: boolean;
-  #isFresh = true;
-
-  /** Creates one. Throws a RangeError where a setting is out of range. */
-  constructor(
-    settings: DeflateSettings,
-    dictionary: boolean = dictionaryWorks,
-  ) {
-    this.#portable = new PakoDeflater(settings);
-    this.#settings = settings;
-    this.#past = new Past(1 << settings.windowBits);
-    this.#dictionary = dictionary;
-  }
-
-  compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-    const past = this.#past;
-    const from = this.#from();
-    this.#isFresh = false;
-    if (bytes.length < from) {
-      if (past.missed > 0) this.#portable.skip(past.catchUp());
-      // Without a dictionary, nobody asks for what the portable codec has seen.
-      if (this.#dictionary) past.append(bytes);
-      return this.#portable.compress(bytes);
-    }
-    const { windowBits, level, memLevel } = this.#settings;
-    const result = deflateRawSync(bytes, {
-      windowBits,
-      level,
-      memLevel,
-      finishFlush: constants.Z_SYNC_FLUSH,
-      chunkSize: PIECE_BYTES,
-      dictionary: past.length > 0 && this.#dictionary
-        ? past.last(past.length)
-        : undefined,
-    });
-    past.append(bytes);
-    past.missed += bytes.length;
-    return own(result, 0, result.length);
-  }
-
-  reset(): void {
-    this.#portable.reset();
-    this.#past.clear();
-    this.#isFresh = true;
-  }
-
-  close(): void {
-    this.#portable.close();
-    this.#past.free();
-    this.#isFresh = true;
-  }
-
-  #from(): number {
-    if (this.#isFresh) return DEFLATE_FROM;
-    return this.#dictionary ? DEFLATE_WITH_FROM : DEFLATE_WITHOUT_FROM;
   }
 }
 
@@ -218,7 +171,7 @@ function fits(length: number, budget: number): boolean {
 /** An inflater that takes `node:zlib` for what is long and in one part. */
 export class ZlibInflater implements Inflater {
   readonly #portable: PakoInflater;
-  readonly #past = new Past(WINDOW_BYTES);
+  readonly #past = new Past();
   #withinMessage = false;
 
   /** Creates one. Throws a RangeError where a setting is out of range. */
@@ -363,9 +316,8 @@ function cut(message: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
  * short ones. It runs in Deno, Node and Bun, and needs no permission.
  *
  * The results are the same as those of the portable codec, but for how they are
- * compressed: where the runtime ignores the `dictionary` of `deflateRawSync`, as
- * Deno 2.9 does, messages of 256 KiB and more are compressed without what went
- * before them, which makes them up to 2 % longer.
+ * compressed: messages of 256 KiB and more are compressed without what went before
+ * them, which makes them up to 2 % longer.
  *
  * @example There and back
  * ```ts

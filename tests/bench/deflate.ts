@@ -17,8 +17,8 @@ import { Connection, type Role } from "@noio/ws";
 import { PerMessageDeflate, Receiver, Sender } from "ws";
 import {
   type DeflateCodec,
-  pakoCodec,
   permessageDeflate,
+  portableCodec,
 } from "../../src/extensions/permessage_deflate.ts";
 import { zlibCodec } from "../../src/extensions/zlib_codec.ts";
 
@@ -35,7 +35,7 @@ const SIZES = [[100, 2000], [1000, 1000], [20_000, 100], [1_000_000, 4]];
 const MOST = 1.02;
 
 const CODECS: readonly (readonly [name: string, codec: DeflateCodec])[] = [
-  ["pako", pakoCodec],
+  ["pako", portableCodec],
   ["zlib", zlibCodec],
 ];
 

@@ -17,7 +17,7 @@ import { type Delivery, settingsOf } from "../../src/connection/options.ts";
 import { LocalProtocolError } from "../../src/errors.ts";
 import {
   type DeflateCodec,
-  pakoCodec,
+  portableCodec,
 } from "../../src/extensions/deflate_codec.ts";
 import {
   type Extension,
@@ -49,7 +49,7 @@ import { Twice, Xor } from "../helpers/extensions.ts";
 const DELIVERIES: readonly Delivery[] = ["message", "frame", "chunk"];
 
 const CODECS: readonly (readonly [name: string, codec: DeflateCodec])[] = [
-  ["pakoCodec", pakoCodec],
+  ["portableCodec", portableCodec],
   ["zlibCodec", zlibCodec],
 ];
 
@@ -57,7 +57,7 @@ const RSV1: Reserved = [1, 0, 0];
 const RSV2: Reserved = [0, 1, 0];
 
 /** permessage-deflate without parameters; both sides are alike then. */
-function deflated(codec: DeflateCodec = pakoCodec): Extension {
+function deflated(codec: DeflateCodec = portableCodec): Extension {
   return permessageDeflate({ codec, threshold: 0 }).accept([]);
 }
 
@@ -109,7 +109,7 @@ function compressed(
   opcode: number,
   message: Uint8Array,
   size = Infinity,
-  codec = pakoCodec,
+  codec = portableCodec,
 ): FrameInit[] {
   const settings = { windowBits: 15, level: 6, memLevel: 8 };
   const bytes = codec.deflater(settings).compress(message).slice(0, -4);

@@ -3,9 +3,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { deflateRawSync } from "node:zlib";
 import {
   DeflateDataError,
-  pakoCodec,
-  PakoDeflater,
   PakoInflater,
+  portableCodec,
+  PortableDeflater,
 } from "../../src/extensions/deflate_codec.ts";
 import { concat } from "../helpers/bytes.ts";
 import {
@@ -19,11 +19,11 @@ import {
   testCodec,
 } from "./deflate_conformance.ts";
 
-testCodec("pakoCodec", pakoCodec);
+testCodec("portableCodec", portableCodec);
 
-Deno.test("pakoCodec streams: a piece comes out before the rest is read", () => {
-  const body = sent(pakoCodec.deflater(SETTINGS), json(1_000_000));
-  const pieces = pakoCodec.inflater({ windowBits: 15 })
+Deno.test("portableCodec streams: a piece comes out before the rest is read", () => {
+  const body = sent(portableCodec.deflater(SETTINGS), json(1_000_000));
+  const pieces = portableCodec.inflater({ windowBits: 15 })
     .decompress(body, { last: true, budget: BUDGET })[Symbol.iterator]();
   assertEquals(pieces.next().value?.length, 65_536);
   // Whoever stops early is not owed the rest.
@@ -31,31 +31,34 @@ Deno.test("pakoCodec streams: a piece comes out before the rest is read", () => 
   assertEquals(pieces.next(), { done: true, value: undefined });
 });
 
-Deno.test("pakoCodec compresses what fills its output exactly", () => {
+Deno.test("portableCodec compresses what fills its output exactly", () => {
   // Stored blocks make the length of the result a matter of arithmetic.
   for (let size = 65_490; size < 65_560; size++) {
     const message = noise(size);
-    const body = sent(pakoCodec.deflater({ ...SETTINGS, level: 0 }), message);
+    const body = sent(
+      portableCodec.deflater({ ...SETTINGS, level: 0 }),
+      message,
+    );
     assertEquals(
-      received(pakoCodec.inflater({ windowBits: 15 }), [body]),
+      received(portableCodec.inflater({ windowBits: 15 }), [body]),
       message,
     );
   }
 });
 
-Deno.test("pakoCodec compresses as well as zlib does", () => {
+Deno.test("portableCodec compresses as well as zlib does", () => {
   for (const size of [100, 1000, 20_000, 200_000]) {
     const message = json(size);
-    const ours = sent(pakoCodec.deflater(SETTINGS), message).length + 4;
+    const ours = sent(portableCodec.deflater(SETTINGS), message).length + 4;
     const zlib = deflateRawSync(message, { finishFlush: 2 }).length;
     assert(ours <= 1.02 * zlib, `${ours} bytes where zlib has ${zlib}`);
   }
 });
 
-Deno.test("PakoDeflater skip() takes in what was compressed elsewhere", () => {
-  for (const size of [1, 2, 3, 100, 20_000, 32_768, 50_000]) {
+Deno.test("skip() takes in what was compressed elsewhere", () => {
+  for (const size of [1, 2, 3, 100, 20_000, 32_768, 50_000, 300_000]) {
     const [past, message] = [json(size), json(400, 2)];
-    const deflater = new PakoDeflater(SETTINGS);
+    const deflater = new PortableDeflater(SETTINGS);
     const inflater = new PakoInflater({ windowBits: 15 });
     for (let again = 0; again < 4; again++) {
       const first = sent(deflater, message);
@@ -72,14 +75,14 @@ Deno.test("PakoDeflater skip() takes in what was compressed elsewhere", () => {
   }
 });
 
-Deno.test("pakoCodec gives what came before the end of a long message that ends within a block", () => {
+Deno.test("portableCodec gives what came before the end of a long message that ends within a block", () => {
   const noise = new Uint8Array(200_000);
   for (let i = 0; i < noise.length; i += 50_000) {
     crypto.getRandomValues(noise.subarray(i, i + 50_000));
   }
   const settings = { windowBits: 15, level: 0, memLevel: 8 };
-  const bytes = pakoCodec.deflater(settings).compress(noise);
-  const pieces = pakoCodec.inflater({ windowBits: 15 }).decompress(
+  const bytes = portableCodec.deflater(settings).compress(noise);
+  const pieces = portableCodec.inflater({ windowBits: 15 }).decompress(
     bytes.slice(0, 150_000),
     { last: true, budget: 1_000_000 },
   );

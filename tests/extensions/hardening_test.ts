@@ -5,7 +5,7 @@ import { Connection } from "../../src/connection/connection.ts";
 import {
   type DeflateCodec,
   DeflateDataError,
-  pakoCodec,
+  portableCodec,
 } from "../../src/extensions/deflate_codec.ts";
 import { permessageDeflate } from "../../src/extensions/permessage_deflate.ts";
 import { zlibCodec } from "../../src/extensions/zlib_codec.ts";
@@ -20,7 +20,7 @@ import {
 } from "../helpers/events.ts";
 
 const CODECS = [
-  ["pakoCodec", pakoCodec],
+  ["portableCodec", portableCodec],
   ["zlibCodec", zlibCodec],
 ] as const;
 

@@ -2,10 +2,10 @@
 // process only grows. Prints as JSON by how many bytes it grew and how the
 // connection ended.
 //
-// deno run --allow-all --v8-flags=--expose-gc tests/helpers/bomb.ts pako 10 whole 1
+// deno run --allow-all --v8-flags=--expose-gc tests/helpers/bomb.ts portable 10 whole 1
 
 import { Connection } from "../../src/connection/connection.ts";
-import { pakoCodec } from "../../src/extensions/deflate_codec.ts";
+import { portableCodec } from "../../src/extensions/deflate_codec.ts";
 import { permessageDeflate } from "../../src/extensions/permessage_deflate.ts";
 import { zlibCodec } from "../../src/extensions/zlib_codec.ts";
 import { encodeFrame } from "../../src/framing/frame.ts";
@@ -18,7 +18,7 @@ const FRAGMENT_BYTES = 100;
 
 /** The codec, the size of the message in MiB, how it is sent, the limit in MiB. */
 const [codecName, megabytes, way, limitMegabytes] = Deno.args;
-const codec = codecName === "zlib" ? zlibCodec : pakoCodec;
+const codec = codecName === "zlib" ? zlibCodec : portableCodec;
 const size = Number(megabytes);
 const LIMIT = Number(limitMegabytes) * MIB;
 
@@ -40,7 +40,7 @@ function resetPeak(): void {
 
 /** Zeros, as many MiB as it says, compressed to about a thousandth. */
 function bomb(): Uint8Array<ArrayBuffer> {
-  const deflater = pakoCodec.deflater({
+  const deflater = portableCodec.deflater({
     windowBits: 15,
     level: 9,
     memLevel: 9,

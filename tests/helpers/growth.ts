@@ -6,7 +6,7 @@
 
 import { Connection } from "../../src/connection/connection.ts";
 import type { Role } from "../../src/connection/options.ts";
-import { pakoCodec } from "../../src/extensions/deflate_codec.ts";
+import { portableCodec } from "../../src/extensions/deflate_codec.ts";
 import { permessageDeflate } from "../../src/extensions/permessage_deflate.ts";
 import type { FrameInit } from "../../src/framing/frame.ts";
 import { HeadDecoder } from "../../src/handshake/head_decoder.ts";
@@ -83,7 +83,11 @@ const next = random(6455);
 /** Bytes that do not compress. */
 const noise = Uint8Array.from({ length: 262_144 }, () => next() * 256);
 /** The same, compressed, in 262,224 bytes. */
-const squeezed = pakoCodec.deflater({ windowBits: 15, level: 6, memLevel: 8 })
+const squeezed = portableCodec.deflater({
+  windowBits: 15,
+  level: 6,
+  memLevel: 8,
+})
   .compress(noise);
 
 function measureConnections(): void {

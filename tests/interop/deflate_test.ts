@@ -5,9 +5,9 @@
 import { assert, assertEquals } from "@std/assert";
 import type { SendData } from "../../mod.ts";
 import {
-  pakoCodec,
   permessageDeflate,
   type PermessageDeflateOptions,
+  portableCodec,
   type WindowBits,
 } from "../../src/extensions/permessage_deflate.ts";
 import { zlibCodec } from "../../src/extensions/zlib_codec.ts";
@@ -285,7 +285,7 @@ function testParameters({ peer, own }: Deflating): void {
   for (const serverBits of BITS) {
     for (const takeover of TAKEOVERS) {
       const all = combinations(!takeover, serverBits);
-      const codec = takeover ? pakoCodec : zlibCodec;
+      const codec = takeover ? portableCodec : zlibCodec;
       const what = `${takeover ? "" : "no "}context takeover and ${
         serverBits ?? "any"
       } bits of the server's, with all of the client's`;

@@ -8,9 +8,9 @@ import type { Delivery, Role } from "../../src/connection/options.ts";
 import type { WindowBits } from "../../src/extensions/deflate_parameters.ts";
 import {
   type DeflateCodec,
-  pakoCodec,
   permessageDeflate,
   type PermessageDeflateOptions,
+  portableCodec,
 } from "../../src/extensions/permessage_deflate.ts";
 import { zlibCodec } from "../../src/extensions/zlib_codec.ts";
 import { encodeFrame } from "../../src/framing/frame.ts";
@@ -37,7 +37,7 @@ import {
 } from "./arbitraries.ts";
 
 const anyCodec: fc.Arbitrary<DeflateCodec> = fc.constantFrom(
-  pakoCodec,
+  portableCodec,
   zlibCodec,
 );
 
@@ -180,7 +180,7 @@ function anyCompressed(role: Role): fc.Arbitrary<Uint8Array> {
     isCompressed: fc.nat({ max: 9 }),
   });
   return fc.array(message, { minLength: 1, maxLength: 4 }).map((messages) => {
-    const deflater = pakoCodec.deflater({
+    const deflater = portableCodec.deflater({
       windowBits: 15,
       level: 6,
       memLevel: 8,
@@ -260,13 +260,13 @@ for (const role of ROLES) {
         ),
         anyPlaces,
         (options, bytes, places) => {
-          const whole = run(role, pakoCodec, options, [bytes]);
+          const whole = run(role, portableCodec, options, [bytes]);
           for (const event of whole) {
             if (!("rule" in event)) continue;
             ends.add(event.rule);
             assert([1002, 1006, 1007, 1009].includes(event.code));
           }
-          for (const codec of [pakoCodec, zlibCodec]) {
+          for (const codec of [portableCodec, zlibCodec]) {
             for (
               const chunks of [
                 [bytes],

@@ -6,12 +6,12 @@
 // deno-lint-ignore-file no-console -- it says where it listens
 
 import { acceptUpgrade } from "@noio/ws/handshake";
-import { pakoCodec, permessageDeflate } from "@noio/ws/permessage-deflate";
+import { permessageDeflate, portableCodec } from "@noio/ws/permessage-deflate";
 import { zlibCodec } from "@noio/ws/zlib-codec";
 import { echo } from "../../../examples/echo_server.ts";
 import { transportOf } from "../../../examples/transport.ts";
 
-const codec = Deno.args[0] === "zlib" ? zlibCodec : pakoCodec;
+const codec = Deno.args[0] === "zlib" ? zlibCodec : portableCodec;
 const extensions = [permessageDeflate({ codec })];
 const leaving = new AbortController().signal;
 
