@@ -48,10 +48,10 @@ const EFFORTS: readonly Effort[] = [
   { good: 4, lazy: 4, nice: 8, chain: 2 },
   { good: 4, lazy: 4, nice: 16, chain: 5 },
   { good: 4, lazy: 4, nice: 32, chain: 10 },
-  { good: 4, lazy: 8, nice: 16, chain: 18 },
+  { good: 4, lazy: 8, nice: 24, chain: 20 },
   { good: 8, lazy: 16, nice: 32, chain: 24 },
   { good: 4, lazy: 16, nice: 32, chain: 56 },
-  { good: 8, lazy: 32, nice: 128, chain: 128 },
+  { good: 8, lazy: 32, nice: 128, chain: 160 },
   { good: 32, lazy: 128, nice: 258, chain: 512 },
   { good: 32, lazy: 258, nice: 258, chain: 4096 },
 ];
