@@ -20,6 +20,7 @@ const SEED = Number(Deno.env.get("NOIO_SEED") ?? 6455);
 const COUNTS: Readonly<Record<Target, number>> = {
   connection: 4000,
   extensions: 1500,
+  deflater: 1000,
   decoder: 3000,
   request: 1500,
   response: 1500,

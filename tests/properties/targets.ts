@@ -3,6 +3,7 @@
 import { checkConnection, checkDecoder } from "./checks.ts";
 import { Dice, mutate, shorten } from "./dice.ts";
 import { anyHead, anyValue, checkField, checkHead } from "./heads.ts";
+import { anyPlaintext, checkDeflater } from "./plaintexts.ts";
 import { anySetup, anyTraffic } from "./traffic.ts";
 
 /** One input: its bytes, what it is, and what must hold of it. */
@@ -17,8 +18,9 @@ export interface Input {
 
 /** How many of 64 inputs are for which target. */
 const TARGETS = [
-  ["connection", 38],
+  ["connection", 37],
   ["extensions", 4],
+  ["deflater", 1],
   ["decoder", 9],
   ["request", 4],
   ["response", 4],
@@ -62,6 +64,13 @@ export function anyInput(
         check: (bytes) => checkConnection(again(), setup, bytes, at),
       };
     }
+    case "deflater":
+      return {
+        target,
+        setting: `dice ${seed}`,
+        bytes: anyPlaintext(dice),
+        check: (bytes) => checkDeflater(again(), bytes),
+      };
     case "decoder": {
       const setup = anySetup(dice, false);
       const stream = kind === 0
