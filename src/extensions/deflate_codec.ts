@@ -235,9 +235,16 @@ function drain(stream: ZStream, most: number): void {
   stream.avail_out = most;
 }
 
+/**
+ * One deflater of each kind that nobody uses. To make one takes 256 KiB, which those
+ * who forget after each message need not hold between two.
+ */
+const idleDeflaters = new Map<string, MessageDeflater>();
+
 /** A {@linkcode Deflater} of this package. What it holds is made when first needed. */
 export class PortableDeflater implements Deflater {
   readonly #settings: DeflateSettings;
+  readonly #kind: string;
   #deflater: MessageDeflater | undefined = undefined;
 
   /** Creates one. Throws a RangeError where a setting is out of range. */
@@ -246,6 +253,8 @@ export class PortableDeflater implements Deflater {
     inRange("compress", "level", settings.level, 0, 9);
     inRange("compress", "memLevel", settings.memLevel, 1, 9);
     this.#settings = settings;
+    const { windowBits, level, memLevel } = settings;
+    this.#kind = `${windowBits} ${level} ${memLevel}`;
   }
 
   compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -258,7 +267,10 @@ export class PortableDeflater implements Deflater {
   }
 
   reset(): void {
-    this.#deflater?.reset();
+    if (this.#deflater === undefined) return;
+    this.#deflater.reset();
+    idleDeflaters.set(this.#kind, this.#deflater);
+    this.#deflater = undefined;
   }
 
   close(): void {
@@ -266,7 +278,10 @@ export class PortableDeflater implements Deflater {
   }
 
   #ready(): MessageDeflater {
-    return this.#deflater ??= new MessageDeflater(this.#settings);
+    if (this.#deflater !== undefined) return this.#deflater;
+    const idle = idleDeflaters.get(this.#kind);
+    idleDeflaters.delete(this.#kind);
+    return this.#deflater = idle ?? new MessageDeflater(this.#settings);
   }
 }
 
@@ -281,6 +296,9 @@ const BYTES_PER_FINAL = 64;
 
 /** What zlib says in `data_type` between two blocks, no bit of the next read. */
 const BETWEEN_BLOCKS = 128;
+
+/** A stream that nobody uses, in the same way. */
+let idleStream: ZStream | undefined = undefined;
 
 /** An {@linkcode Inflater} over pako. The stream is made when first needed. */
 export class PakoInflater implements Inflater {
@@ -329,8 +347,11 @@ export class PakoInflater implements Inflater {
   }
 
   reset(): void {
-    if (this.#stream !== undefined) zlibInflateReset(this.#stream);
     this.#error = undefined;
+    if (this.#stream === undefined) return;
+    zlibInflateReset(this.#stream);
+    idleStream = this.#stream;
+    this.#stream = undefined;
   }
 
   close(): void {
@@ -423,6 +444,9 @@ export class PakoInflater implements Inflater {
 
   #ready(): ZStream {
     if (this.#stream !== undefined) return this.#stream;
+    const idle = idleStream;
+    idleStream = undefined;
+    if (idle !== undefined) return this.#stream = idle;
     const stream = new ZStream();
     // The window is the widest whatever the peer has promised. In a narrower
     // one, zlib finds that a distance is too long only where the piece or the

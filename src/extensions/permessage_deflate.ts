@@ -258,9 +258,7 @@ class Deflated implements Extension {
   }
 
   begin(reserved: Reserved): boolean {
-    const isOurs = reserved[0] === 1;
-    if (isOurs && this.#peerForgets) this.#inflater?.reset();
-    return isOurs;
+    return reserved[0] === 1;
   }
 
   gathers(length: number, budget: number): boolean {
@@ -279,6 +277,8 @@ class Deflated implements Extension {
   ): Generator<Uint8Array<ArrayBuffer>, void, void> {
     try {
       yield* this.#ready().decompress(part, { last: messageEnd, budget });
+      // At the end, and not when the next one begins: what is idle holds nothing.
+      if (messageEnd && this.#peerForgets) this.#inflater?.reset();
     } catch (error) {
       if (!(error instanceof DeflateDataError)) throw error;
       throw new ExtensionError(1007, error.message, { cause: error });
@@ -286,9 +286,7 @@ class Deflated implements Extension {
   }
 
   beginEncoding(message: OutgoingMessage): Reserved | undefined {
-    if (!this.#compresses(message)) return undefined;
-    if (this.#forgets) this.#deflater?.reset();
-    return RSV1;
+    return this.#compresses(message) ? RSV1 : undefined;
   }
 
   sharedKey(message: OutgoingMessage): string | undefined {
@@ -305,19 +303,23 @@ class Deflated implements Extension {
   }
 
   encode(part: Uint8Array, fin: boolean): Uint8Array {
-    // An empty block is `00` and the tail that is cut off (section 7.2.3.6); zlib
-    // writes nothing at all for nothing where it has just been flushed.
-    if (part.length === 0) return fin ? EMPTY_BLOCK : part;
+    const bytes = part.length === 0 ? part : this.#compress(part);
+    if (!fin) return bytes;
+    if (this.#forgets) this.#deflater?.reset();
+    if (bytes.length === 0) return EMPTY_BLOCK;
+    // Section 7.2.1: the last four bytes, 00 00 ff ff, go without saying.
+    const { buffer, byteOffset, length } = bytes;
+    return new Uint8Array(buffer, byteOffset, length - 4);
+  }
+
+  #compress(part: Uint8Array): Uint8Array {
     const { codec, level, memLevel } = this.#settings;
     this.#deflater ??= codec.deflater({
       windowBits: this.#bits,
       level,
       memLevel,
     });
-    const bytes = this.#deflater.compress(part);
-    // Section 7.2.1: the last four bytes, 00 00 ff ff, go without saying.
-    const { buffer, byteOffset, length } = bytes;
-    return fin ? new Uint8Array(buffer, byteOffset, length - 4) : bytes;
+    return this.#deflater.compress(part);
   }
 
   abandon(): void {
@@ -332,4 +334,5 @@ class Deflated implements Extension {
   }
 }
 
+/** An empty message (section 7.2.3.6). */
 const EMPTY_BLOCK = new Uint8Array([0]);

@@ -7,6 +7,7 @@ import {
   portableCodec,
   PortableDeflater,
 } from "../../src/extensions/deflate_codec.ts";
+import { watchAllocations } from "../helpers/allocations.ts";
 import { concat } from "../helpers/bytes.ts";
 import {
   BUDGET,
@@ -92,4 +93,53 @@ Deno.test("portableCodec gives what came before the end of a long message that e
   }, DeflateDataError);
   assertEquals(error.message.includes("ends within a block"), true);
   assertEquals(length > 131_072, true);
+});
+
+Deno.test("what has forgotten holds nothing: one deflater and one window serve all", () => {
+  const sizes: number[] = [];
+  const codecs = Array.from({ length: 50 }, () => ({
+    deflater: portableCodec.deflater({ ...SETTINGS, windowBits: 14 }),
+    inflater: portableCodec.inflater({ windowBits: 15 }),
+  }));
+  const messages = codecs.map((_, i) => json(3000, i + 1));
+  const fresh = portableCodec.deflater(SETTINGS);
+  const alone = messages.map((message) => {
+    fresh.reset();
+    return sent(fresh, message);
+  });
+  watchAllocations((size) => sizes.push(size), () => {
+    for (let round = 0; round < 3; round++) {
+      for (const [i, { deflater, inflater }] of codecs.entries()) {
+        // It refers to nothing that another has said.
+        const body = sent(deflater, messages[i]);
+        assertEquals(body, alone[i]);
+        assertEquals(received(inflater, [body]), messages[i]);
+        deflater.reset();
+        inflater.reset();
+      }
+    }
+  });
+  // Twice 16 KiB to compress, 32 KiB to decompress; what is larger is a slab.
+  const windows = sizes.filter((size) => size >= 32_768 && size < 65_536);
+  assertEquals(windows.length, 2, `${sizes}`);
+});
+
+Deno.test("those who forget may take turns in the midst of their messages", () => {
+  const ends = [1, 2].map((seed) => ({
+    deflater: portableCodec.deflater(SETTINGS),
+    inflater: portableCodec.inflater({ windowBits: 15 }),
+    parts: [json(2000, seed), json(3000, seed + 2)],
+  }));
+  for (let round = 0; round < 3; round++) {
+    const bodies = ends.map(({ deflater, parts }) =>
+      deflater.compress(parts[0])
+    );
+    for (const [i, { deflater, inflater, parts }] of ends.entries()) {
+      const rest = sent(deflater, parts[1]);
+      const body = concat(bodies[i], rest);
+      assertEquals(received(inflater, [body]), concat(...parts));
+      deflater.reset();
+      inflater.reset();
+    }
+  }
 });

@@ -483,6 +483,7 @@ for (const role of ROLES) {
       "compress 1",
       "reset deflater",
       "compress 2",
+      "reset deflater",
     ]);
     const frame = wire(role, {
       opcode: 2,
@@ -497,6 +498,7 @@ for (const role of ROLES) {
       "decompress true 100",
       "reset inflater",
       "decompress true 100",
+      "reset inflater",
     ]);
     received(ws, null, null);
     assertEquals(calls, ["close deflater", "close inflater"]);
