@@ -40,17 +40,17 @@ const LEAST_MATCH = 4;
 const MOST_MATCH = 258;
 
 /**
- * The efforts of the levels. Each gives results about as long as those of zlib's
- * level of the same number.
+ * The efforts of the levels. They are not zlib's, as four bytes are hashed and not
+ * three, but the results are about as long as those of its level of the same number.
  */
 const EFFORTS: readonly Effort[] = [
   { good: 0, lazy: 0, nice: 0, chain: 0 },
-  { good: 4, lazy: 4, nice: 8, chain: 2 },
-  { good: 4, lazy: 4, nice: 16, chain: 5 },
-  { good: 4, lazy: 4, nice: 32, chain: 10 },
-  { good: 4, lazy: 8, nice: 24, chain: 20 },
-  { good: 8, lazy: 16, nice: 32, chain: 24 },
-  { good: 4, lazy: 16, nice: 32, chain: 56 },
+  { good: 4, lazy: 4, nice: 128, chain: 4 },
+  { good: 4, lazy: 4, nice: 128, chain: 8 },
+  { good: 4, lazy: 4, nice: 128, chain: 16 },
+  { good: 4, lazy: 8, nice: 128, chain: 24 },
+  { good: 8, lazy: 16, nice: 128, chain: 32 },
+  { good: 8, lazy: 16, nice: 128, chain: 56 },
   { good: 8, lazy: 32, nice: 128, chain: 160 },
   { good: 32, lazy: 128, nice: 258, chain: 512 },
   { good: 32, lazy: 258, nice: 258, chain: 4096 },
@@ -69,8 +69,14 @@ const MARGIN_BYTES = 8;
 /** Knuth's multiplier: spreads four bytes over all bits. */
 const SPREAD = 0x9e37_79b1;
 
-/** From this position on they begin anew, before they are no small integers. */
+/** The first position; 0 is none. */
+const FIRST_POSITION = 1;
+
+/** From this position on they begin anew, as they must fit into 31 bits. */
 const LAST_POSITION = 0x3f00_0000;
+
+/** The least memory there is, for a level that needs none. */
+const LEAST = { windowBits: 9, memLevel: 1 };
 
 /** How many tokens make a block. */
 const BLOCK_TOKENS = 16_384;
@@ -112,36 +118,46 @@ export class MessageDeflater {
 
   /**
    * @param settings How to compress, in their ranges
-   * @param start The position of the first byte
+   * @param start The position of the first byte, at least 1
    */
-  constructor(settings: DeflaterSettings, start: number = MOST_MATCH) {
-    const { windowBits, level, memLevel } = settings;
+  constructor(settings: DeflaterSettings, start: number = FIRST_POSITION) {
+    this.#effort = EFFORTS[settings.level];
+    const { windowBits, memLevel } = settings.level === 0 ? LEAST : settings;
     const size = 1 << windowBits;
-    this.#effort = EFFORTS[level];
+    const hashBits = Math.max(memLevel + 6, Math.min(windowBits, 12));
     this.#blockTokens = Math.min(BLOCK_TOKENS, 1 << memLevel + 6);
     this.#windowBytes = size;
     this.#reach = size - UNUSED_WINDOW_BYTES;
     this.#bytes = new Uint8Array(2 * size + MARGIN_BYTES);
     this.#view = new DataView(this.#bytes.buffer);
-    this.#heads = new Int32Array(1 << memLevel + 6);
+    this.#heads = new Int32Array(1 << hashBits);
     this.#links = new Int32Array(size);
-    this.#shift = 32 - (memLevel + 6);
+    this.#shift = 32 - hashBits;
     this.#origin = start;
   }
 
-  /** Compresses a part of a message, up to a byte boundary. */
+  /**
+   * Compresses a part of a message, up to a byte boundary. Where there is no memory for
+   * the result, it throws, and has forgotten everything.
+   */
   compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-    writer.begin();
-    if (this.#effort.chain === 0) {
-      writer.stored(bytes, 0, bytes.length);
+    try {
+      if (this.#effort.chain === 0) {
+        writer.stored(bytes, 0, bytes.length);
+      } else {
+        for (let from = 0; from < bytes.length;) {
+          from += this.#take(bytes, from);
+          this.#find(from === bytes.length);
+        }
+        this.#endBlock();
+      }
       return writer.end();
+    } catch (error) {
+      // Neither is for the next message, which may be somebody else's.
+      this.reset();
+      writer.begin();
+      throw error;
     }
-    for (let from = 0; from < bytes.length;) {
-      from += this.#take(bytes, from);
-      this.#find(from === bytes.length);
-    }
-    this.#endBlock();
-    return writer.end();
   }
 
   /** Takes in what was compressed elsewhere, as if it were here. */
@@ -159,7 +175,6 @@ export class MessageDeflater {
   /** Forgets what was compressed. */
   reset(): void {
     this.#floor = this.#end;
-    this.#hashed = this.#end;
     this.#at = this.#end;
     this.#count = 0;
     this.#blockFrom = this.#end;
@@ -190,16 +205,14 @@ export class MessageDeflater {
     this.#floor = Math.max(0, this.#floor - by);
     this.#blockFrom -= by;
     if (this.#origin < LAST_POSITION) return;
-    this.#origin = MOST_MATCH;
+    this.#origin = FIRST_POSITION;
     this.#heads.fill(0);
-    this.#floor = this.#end;
-    this.#hashed = this.#end;
   }
 
   /**
-   * Makes tokens of what was taken: all of it if it is the last of a part, else as far
-   * as the longest match can be seen. All that it needs is fetched first, as this is
-   * where the time goes.
+   * Makes tokens of what was taken: all of it if it is the last of a part; else it stops
+   * after a match where the longest one might not be seen to its end. All that it needs
+   * is fetched first, as this is where the time goes.
    */
   #find(isLast: boolean): void {
     const { good, lazy, nice, chain } = this.#effort;

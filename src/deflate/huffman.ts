@@ -1,10 +1,10 @@
 // Huffman codes as DEFLATE has them (RFC 1951, section 3.2.2): a code is all said
 // with the lengths of its words, which are given out in the order of the symbols.
 //
-// Operations: `measure` finds the lengths that make counted symbols shortest,
-// `assign` the words that belong to lengths.
+// Operations: a `Code`, of which `measure` finds the lengths that make counted symbols
+// shortest, and `assign` the words that belong to the lengths.
 
-/** The most symbols that a code here has: literals, the end, and lengths of matches. */
+/** The most symbols that a code has here. */
 export const MOST_SYMBOLS = 286;
 
 /** Above the count, the symbol has room for its nine bits. */
@@ -20,6 +20,39 @@ const parents = new Uint16Array(2 * MOST_SYMBOLS);
 const depths = new Uint16Array(2 * MOST_SYMBOLS);
 const lengthCounts = new Uint16Array(MOST_BITS + 1);
 const nextWords = new Uint16Array(MOST_BITS + 1);
+
+/** A code: the words of its symbols, and their lengths in bits. */
+export class Code {
+  readonly words: Uint16Array;
+  readonly lengths: Uint8Array;
+
+  constructor(symbols: number) {
+    this.words = new Uint16Array(symbols);
+    this.lengths = new Uint8Array(symbols);
+  }
+
+  /** Becomes the best code for symbols that occur so often. */
+  fit(counts: Uint32Array, most: number): void {
+    measure(counts, this.lengths, most);
+    assign(this.lengths, this.words);
+  }
+
+  /** How many symbols there are up to the last one that has a word, or `least`. */
+  used(least: number): number {
+    let used = this.lengths.length;
+    while (used > least && this.lengths[used - 1] === 0) used--;
+    return used;
+  }
+
+  /** How many bits so many of each symbol take. */
+  bits(counts: Uint32Array): number {
+    let bits = 0;
+    for (let symbol = 0; symbol < counts.length; symbol++) {
+      bits += counts[symbol] * this.lengths[symbol];
+    }
+    return bits;
+  }
+}
 
 /**
  * How long the words of a code should be. At least two symbols get one: not all

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { BlockWriter, matchToken } from "../../src/deflate/block_writer.ts";
 import { json, noise, numbers } from "../extensions/deflate_conformance.ts";
+import { watchAllocations } from "../helpers/allocations.ts";
 import { toHex, utf8 } from "../helpers/bytes.ts";
 import { puff } from "../helpers/puff.ts";
 
@@ -34,7 +35,6 @@ function written(
 ): Uint8Array {
   const { bytes, tokens } = tokensOf(list, before);
   const writer = new BlockWriter();
-  writer.begin();
   const [from, to] = isHere ? [0, bytes.length] : [-1, bytes.length - 1];
   writer.block(tokens, tokens.length, bytes, from, to);
   return writer.end();
@@ -70,9 +70,7 @@ const bytesOf = (bytes: Uint8Array): number[] => Array.from(bytes);
 
 Deno.test("a message without blocks is an empty stored one", () => {
   const writer = new BlockWriter();
-  writer.begin();
   assertEquals(toHex(writer.end()), "00 00 00 ff ff");
-  writer.begin();
   assertEquals(toHex(writer.end()), "00 00 00 ff ff");
 });
 
@@ -211,7 +209,6 @@ Deno.test("stored() cuts what is longer than a block can be", () => {
   for (const size of [0, 1, 65_535, 65_536, 131_070, 200_000]) {
     const message = noise(size);
     const writer = new BlockWriter();
-    writer.begin();
     writer.stored(message, 0, size);
     const whole = writer.end();
     const { blocks, bytes } = puff(whole);
@@ -223,7 +220,6 @@ Deno.test("stored() cuts what is longer than a block can be", () => {
 Deno.test("blocks follow each other at any bit", () => {
   const writer = new BlockWriter();
   for (let round = 0; round < 40; round++) {
-    writer.begin();
     const parts: Uint8Array[] = [];
     for (let i = 0; i < 12; i++) {
       const bytes = i % 4 === 3 ? noise(round + i) : json(1 + round * i, i + 1);
@@ -246,6 +242,54 @@ Deno.test("blocks follow each other at any bit", () => {
   }
 });
 
+Deno.test("blocks end just where the memory of the writer does", () => {
+  const high = noise(60).map((byte) => 144 + byte % 112);
+  const short = json(60);
+  const long = json(2000).subarray(0, 700);
+  for (let size = 130_980; size < 131_090; size++) {
+    const message = noise(size);
+    for (
+      const [lead, last] of [[1, high], [2, short], [3, long], [
+        6,
+        short,
+      ]] as const
+    ) {
+      const writer = new BlockWriter();
+      const before = utf8("a\x90b\x91cd").subarray(0, lead);
+      const all = [before, message, last];
+      for (const [i, bytes] of all.entries()) {
+        const { length } = bytes;
+        if (i === 1) writer.stored(bytes, 0, length);
+        else writer.block(Uint32Array.from(bytes), length, bytes, 0, length);
+      }
+      const inflated = inflateRawSync(writer.end(), { finishFlush: 2 });
+      assertEquals(inflated.length, lead + size + last.length);
+      const end = inflated.subarray(lead + size);
+      assertEquals(new Uint8Array(end), new Uint8Array(last));
+    }
+  }
+});
+
+Deno.test("begin() forgets what was written, and memory that had to grow", () => {
+  const writer = new BlockWriter();
+  const secret = noise(500_000);
+  writer.stored(secret, 0, secret.length);
+  writer.block(Uint32Array.of(0x61), 1, utf8("a"), 0, 1);
+  writer.begin();
+  const sizes: number[] = [];
+  watchAllocations((size) => sizes.push(size), () => {
+    writer.block(Uint32Array.of(0x62), 1, utf8("b"), 0, 1);
+    assertEquals(puff(writer.end()).bytes, utf8("b"));
+    writer.stored(secret, 0, secret.length);
+    writer.end();
+  });
+  // What is kept grows anew: to what is needed, or to twice what there is.
+  assertEquals(sizes.filter((size) => size > 65_536).slice(0, 2), [
+    262_144,
+    524_288,
+  ]);
+});
+
 Deno.test("a message of any length is new memory", () => {
   const writer = new BlockWriter();
   const results: { message: Uint8Array; whole: Uint8Array }[] = [];
@@ -262,11 +306,11 @@ Deno.test("a message of any length is new memory", () => {
     ]
   ) {
     const message = noise(size);
-    writer.begin();
     writer.stored(message, 0, size);
     results.push({ message, whole: writer.end() });
   }
   for (const { message, whole } of results) {
+    assert(whole.buffer.byteLength <= Math.max(65_536, whole.length));
     const inflated = inflateRawSync(whole, { finishFlush: 2 });
     assertEquals(new Uint8Array(inflated), message);
   }

@@ -3,6 +3,7 @@
 
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { MessageDeflater } from "../../src/deflate/deflater.ts";
+import { puff } from "../helpers/puff.ts";
 import { holds } from "./checks.ts";
 import { type Dice, join } from "./dice.ts";
 
@@ -28,17 +29,22 @@ export function checkDeflater(
   dice: Dice,
   bytes: Uint8Array<ArrayBuffer>,
 ): void {
-  const deflater = new MessageDeflater({
-    windowBits: dice.between(9, 15),
-    level: dice.below(10),
-    memLevel: dice.between(1, 9),
-  });
+  const windowBits = dice.between(9, 15);
+  const level = dice.below(10);
+  const memLevel = dice.between(1, 9);
+  const settings = { windowBits, level, memLevel };
+  // Where positions begin anew, and elsewhere.
+  const start = dice.once(3) ? 0x3f00_0000 - dice.below(100_000) : undefined;
+  const deflater = new MessageDeflater(settings, start);
+  const reach = (1 << windowBits) - 262;
   const places = [0, ...dice.places(bytes.length, 30), bytes.length];
   const parts: Uint8Array<ArrayBuffer>[] = [];
+  let skipped = false;
   for (let i = 1; i < places.length; i++) {
     const message = bytes.slice(places[i - 1], places[i]);
     const before = message.slice();
     if (dice.once(20)) {
+      skipped = true;
       const { Z_SYNC_FLUSH } = constants;
       const made = deflateRawSync(message, { finishFlush: Z_SYNC_FLUSH });
       parts.push(Uint8Array.from(made));
@@ -51,6 +57,15 @@ export function checkDeflater(
     finishFlush: constants.Z_SYNC_FLUSH,
   });
   holds(same(read, bytes), "zlib reads what was compressed");
+  if (bytes.length > 3000 || skipped) return;
+  for (const { tokens } of puff(join(...parts)).blocks) {
+    for (const token of tokens) {
+      holds(
+        typeof token === "number" || token[1] <= reach,
+        "nothing is farther back than the window",
+      );
+    }
+  }
 }
 
 function same(one: Uint8Array, two: Uint8Array): boolean {
