@@ -44,8 +44,8 @@ const STORED_HEAD_BYTES = 5;
 /** A buffer that has grown beyond this is not kept. */
 const KEPT_BYTES = 131_072;
 
-/** What the writer may write beyond what counts. */
-const MARGIN_BYTES = 16;
+/** What is needed beyond what is reserved: four bytes are written for the last bit. */
+const MARGIN_BYTES = 8;
 
 /** Which symbol says a length or a distance, and how much the symbol leaves open. */
 interface Ranges {

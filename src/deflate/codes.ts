@@ -101,8 +101,8 @@ const WEIGHTS = Float64Array.from(
 function makeRuns(): void {
   runCount = 0;
   codeLengthCounts.fill(0);
-  const literalsUsed = ownLiterals.used(END + 1);
-  const all = literalsUsed + ownDistances.used(1);
+  const literalsUsed = ownLiterals.used;
+  const all = literalsUsed + ownDistances.used;
   const lengthAt = (i: number) =>
     i < literalsUsed
       ? ownLiterals.lengths[i]
@@ -155,8 +155,8 @@ function codesBits(): number {
  */
 export function sayCodes(put: (value: number, count: number) => void): void {
   const used = usedCodeLengths();
-  put(ownLiterals.used(END + 1) - (END + 1), 5);
-  put(ownDistances.used(1) - 1, 5);
+  put(ownLiterals.used - (END + 1), 5);
+  put(ownDistances.used - 1, 5);
   put(used - 4, 4);
   for (let i = 0; i < used; i++) {
     put(codeLengths.lengths[CODE_LENGTH_ORDER[i]], 3);

@@ -37,10 +37,10 @@ export class Code {
     assign(this.lengths, this.words);
   }
 
-  /** How many symbols there are up to the last one that has a word, or `least`. */
-  used(least: number): number {
+  /** How many symbols there are up to the last one that has a word. */
+  get used(): number {
     let used = this.lengths.length;
-    while (used > least && this.lengths[used - 1] === 0) used--;
+    while (this.lengths[used - 1] === 0) used--;
     return used;
   }
 

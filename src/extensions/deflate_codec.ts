@@ -78,7 +78,9 @@ export interface InflateSettings {
 /** Compresses the messages of one direction of one connection, in order. */
 export interface Deflater {
   /**
-   * Compresses a part of a message and flushes it to a byte boundary.
+   * Compresses a part of a message and flushes it to a byte boundary. If it throws, as
+   * there may be no memory for the result, the context is lost: then `reset` must come
+   * next.
    *
    * @param bytes The part; it is neither changed nor kept
    * @returns New memory, ending with `00 00 ff ff`. The end of a message is sent
@@ -208,7 +210,7 @@ const MAX_WINDOW_BITS = 15;
 /** Up to this many bytes a message and its tail are made one input. */
 const JOIN_BYTES = 16_384;
 
-// All streams write to the first. What it holds is copied before anything else
+// All inflaters write to the first. What it holds is copied before anything else
 // can run, as is what the second held before an iteration can be suspended.
 const output = new Uint8Array(PIECE_BYTES);
 const joined = new Uint8Array(JOIN_BYTES + TAIL.length);
@@ -471,10 +473,11 @@ function inRange(
 }
 
 /**
- * The default codec: zlib in JavaScript, wherever JavaScript runs. It streams in
- * both directions: beyond its window and one piece it holds nothing.
+ * The default codec, in JavaScript alone: it runs wherever that does, in a page too.
  *
- * A decompressor keeps a window of 32 KiB whatever was negotiated.
+ * A compressor holds 256 KiB with a `memLevel` of 8 and a window of 15 bits, from its
+ * first message on, and a decompressor some 40 KiB, with a window of 32 KiB whatever was
+ * negotiated. Those that forget after each message hold nothing between two.
  *
  * @example There and back
  * ```ts

@@ -8,7 +8,8 @@
 //   first, as a stored block. (`dictionary` would do the same, but Deno 2.9
 //   ignores it.)
 // - What is compressed so is so long that the context would hardly shorten it.
-// - The portable codec is told what passed it by when its turn comes.
+// - The portable codec is told what passed it by: at once where it was compressed, and
+//   when its turn comes where it was decompressed.
 
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import {
@@ -315,9 +316,9 @@ function cut(message: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] {
  * A codec that takes `node:zlib` for long messages, and the portable codec for
  * short ones. It runs in Deno, Node and Bun, and needs no permission.
  *
- * The results are the same as those of the portable codec, but for how they are
- * compressed: messages of 256 KiB and more are compressed without what went before
- * them, which makes them up to 2 % longer.
+ * What it gives is the same, but for how long messages are compressed: parts of 256 KiB
+ * and more by `node:zlib`, without what went before them, which makes most of them a few
+ * hundredths longer.
  *
  * @example There and back
  * ```ts

@@ -35,7 +35,7 @@ const SIZES = [[100, 2000], [1000, 1000], [20_000, 100], [1_000_000, 4]];
 const MOST = 1.02;
 
 const CODECS: readonly (readonly [name: string, codec: DeflateCodec])[] = [
-  ["pako", portableCodec],
+  ["portable", portableCodec],
   ["zlib", zlibCodec],
 ];
 

@@ -40,6 +40,23 @@ function written(
   return writer.end();
 }
 
+/** How many bits tokens take with the fixed codes (RFC 1951, sections 3.2.5 and 6). */
+function fixedBits(list: readonly Token[]): number {
+  let bits = 3 + 7;
+  for (const token of list) {
+    if (typeof token === "number") bits += token < 144 ? 8 : 9;
+    else {
+      const [length, back] = token;
+      const extra = (value: number, each: number) =>
+        Math.max(0, Math.floor(Math.log2(value / each)));
+      const ofLength = length === 258 ? 0 : extra(length - 3, 4);
+      // The symbols from 280 on have a bit more: those of 115 bytes and more.
+      bits += (length < 115 ? 7 : 8) + ofLength + 5 + extra(back - 1, 2);
+    }
+  }
+  return bits;
+}
+
 /** Writes tokens, and checks that a reader finds them. */
 function check(
   list: readonly Token[],
@@ -134,6 +151,36 @@ Deno.test("the shortest of the three ways is taken", () => {
   assertEquals(seen.size, 3);
 });
 
+Deno.test("the shortest of the three ways is taken with matches, too", () => {
+  const next = numbers(15);
+  const before = noise(32_768);
+  const seen = new Set<string>();
+  for (let round = 0; round < 600; round++) {
+    const count = 1 + Math.floor(60 * next());
+    const lengths = 3 + Math.floor(256 * next());
+    const distances = Math.floor(10 ** (1 + 3.5 * next()));
+    const list = Array.from(
+      { length: count },
+      (): Token =>
+        next() < 0.4 ? Math.floor(next() * 256) : [
+          3 + Math.floor(next() * (lengths - 2)),
+          1 + Math.floor(next() * distances),
+        ],
+    );
+    const whole = written(list, { before });
+    const { blocks } = puff(whole, before);
+    const [{ type, tokens }] = blocks;
+    const { length } = tokensOf(list, before).bytes;
+    const fixed = Math.ceil((fixedBits(list) + 3) / 8) + 4;
+    if (type === "fixed") assertEquals(whole.length, fixed);
+    else assert(whole.length < fixed);
+    assert(whole.length <= 5 + length + 5);
+    if (type !== "stored") assertEquals(tokens, list);
+    seen.add(type);
+  }
+  assertEquals(seen.size, 3);
+});
+
 Deno.test("codes of its own are passed over only where they would save next to nothing", () => {
   const next = numbers(6);
   let lost = 0;
@@ -195,14 +242,13 @@ Deno.test("runs of lengths are said in all ways", () => {
 });
 
 Deno.test("no code has a word that is longer than 15 bits", () => {
-  const list: number[] = [];
-  const counts = [1, 1];
-  for (let i = 2; i < 20; i++) counts.push(counts[i - 1] + counts[i - 2]);
-  for (const [byte, count] of counts.entries()) {
-    list.push(...Array(count).fill(byte));
+  // Each occurs twice as often as the one before, and so has a bit less.
+  for (const [most, longest] of [[13, 14], [14, 15], [15, 15]]) {
+    const list: number[] = [];
+    for (let i = 0; i <= most; i++) list.push(...Array(2 ** i).fill(i));
+    const { blocks } = puff(check(list, "dynamic"));
+    assertEquals(Math.max(...(blocks[0].lengths?.[0] ?? [])), longest);
   }
-  const { blocks } = puff(check(list.slice(-16_384), "dynamic"));
-  assert(Math.max(...(blocks[0].lengths?.[0] ?? [])) <= 15);
 });
 
 Deno.test("stored() cuts what is longer than a block can be", () => {
