@@ -124,7 +124,8 @@ export class MessageDeflater {
     this.#effort = EFFORTS[settings.level];
     const { windowBits, memLevel } = settings.level === 0 ? LEAST : settings;
     const size = 1 << windowBits;
-    const hashBits = Math.max(memLevel + 6, Math.min(windowBits, 12));
+    // No more than there are positions in a window, and not too few for a large one.
+    const hashBits = Math.min(windowBits, Math.max(memLevel + 6, 12));
     this.#blockTokens = Math.min(BLOCK_TOKENS, 1 << memLevel + 6);
     this.#windowBytes = size;
     this.#reach = size - UNUSED_WINDOW_BYTES;
