@@ -1,40 +1,39 @@
 // What permessage-deflate asks of a DEFLATE implementation (RFC 1951, RFC 7692),
-// and the one that is used unless another is given.
+// and the one that is used unless another is given. It runs anywhere, in a page too:
 //
-// The default drives the low-level zlib calls that `pako` exports: no wrapper, no
-// output buffer per call, one buffer that all streams write to and from which
-// what was made is copied. It loads anywhere, in a page too.
+// - To compress, the deflater of this package (`../deflate/deflater.ts`).
+// - To decompress, the low-level zlib calls that `pako` exports: no wrapper, no
+//   output buffer per call, one buffer that all streams write to and from which
+//   what was made is copied.
 //
 // How fast that is, against the permessage-deflate of `npm:ws` 8 (node:zlib
-// streams, asynchronous, all messages handed over at once) in the same process
+// streams on another thread, all messages handed over at once) in the same process
 // of Deno 2.9, level 6, memLevel 8: messages per second, ours / theirs. JSON, and
 // in brackets random bytes.
 //
-//   with context           100 B        1 KB        20 KB       1 MB
-//   compress    pako    0.96 (0.8)  0.67 (0.7)  0.60 (0.5)  0.58 (0.5)
-//               zlib    0.96 (0.8)  0.67 (0.7)  0.60 (0.5)  1.0  (1.0)
-//   decompress  pako    1.3  (1.8)  0.70 (1.7)  0.61 (1.3)  0.58 (1.0)
-//               zlib    1.5  (1.8)  0.72 (1.7)  1.3  (1.2)  1.3  (0.8)
+//   with context               100 B        1 KB        20 KB       1 MB
+//   compress    portable    3.0  (2.6)  0.96 (1.7)  0.94 (0.6)  0.90 (0.6)
+//               zlib        3.0  (2.7)  0.96 (1.7)  0.94 (0.6)  1.0  (1.0)
+//   decompress  portable    1.4  (1.9)  0.70 (1.7)  0.61 (1.1)  0.58 (1.2)
+//               zlib        1.5  (1.8)  0.68 (1.6)  1.3  (1.1)  1.3  (0.9)
 //   without context
-//   compress    pako    0.93 (0.9)  0.60 (0.8)  0.52 (0.6)  0.58 (0.5)
-//               zlib    0.92 (0.9)  0.58 (0.8)  0.94 (1.0)  1.0  (1.0)
-//   decompress  pako    0.6  (0.8)  0.58 (0.9)  0.58 (1.1)  0.58 (1.0)
-//               zlib    0.6  (0.8)  0.58 (0.8)  1.6  (1.1)  1.3  (0.8)
+//   compress    portable    1.4  (4.5)  0.98 (2.9)  0.80 (0.6)  0.89 (0.6)
+//               zlib        1.4  (4.9)  0.99 (2.8)  0.81 (0.6)  0.98 (1.0)
+//   decompress  portable    0.6  (0.9)  0.58 (0.9)  0.60 (1.2)  0.57 (1.1)
+//               zlib        0.5  (0.8)  0.57 (0.5)  1.2  (1.0)  1.3  (0.9)
 //   length of compressed JSON, ours / theirs, with context
-//               pako    1.007       1.007       1.010       1.010
-//               zlib    1.007       1.007       1.010       1.002
+//               portable    1.003       1.001       1.004       1.004
+//               zlib        1.003       1.001       1.004       1.002
 //
-// `zlib` is `zlib_codec.ts`, which is `pako` up to some length. Looked at too:
-// the `Deflate` and `Inflate` classes of pako 3 (0.60, 0.52, 0.43, 0.41 to
-// compress; 0.3, 0.45, 0.56, 0.5 to decompress) and of pako 2 (a tenth slower),
-// fflate 0.8 (0.2, 0.4, 0.5, 0.6, and 5 % longer results), and zlib built to
-// WebAssembly (about 1.2 times pako; no such package that is kept up also embeds
-// its module and lets the window and the memory be set).
-//
-// What bounds it: `ws` compresses on another thread while this one goes on, and
-// zlib needs 12 ns for a byte where pako's search and tallying need 30. Nothing
-// synchronous and public in Deno compresses with a context: it ignores the
-// `dictionary` of `deflateRawSync`.
+// `zlib` is `zlib_codec.ts`, which is `portable` for what is short. Of libraries to
+// compress, with context: the low-level calls of pako 3 (0.96, 0.67, 0.60, 0.58), its
+// class (0.60, 0.52, 0.43, 0.41) and that of pako 2 (a tenth slower), fflate 0.8 (0.2,
+// 0.4, 0.5, 0.6, and 5 % longer results), zlib built to WebAssembly (about 1.2 times
+// pako; no such package that is kept up also embeds its module and lets the window and
+// the memory be set), and minizlib 3, which runs the streams of node:zlib synchronously
+// (1.1, 1.0, 1.0, 1.0): through what is private to these, and what is not closed is
+// never freed in Deno. node:zlib by itself compresses nothing synchronously with a
+// context, as Deno ignores the `dictionary` of `deflateRawSync`.
 
 import {
   Z_BUF_ERROR,
