@@ -214,7 +214,10 @@ export class Sender {
   /** Encodes one frame. */
   encode(plan: Plan): Uint8Array<ArrayBuffer> {
     return this.#encoding((pipeline) => {
-      const { first, payload } = pipeline ? extend(plan, pipeline) : plan;
+      const written = pipeline ? extend(plan, pipeline) : plan;
+      // There it takes no more than it needs.
+      if (this.#encoder.hasRoom) return this.#encoder.join([written]);
+      const { first, payload } = written;
       return typeof payload === "string"
         ? this.#encoder.text(first, payload)
         : this.#encoder.bytes(first, payload);

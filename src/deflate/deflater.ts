@@ -142,6 +142,7 @@ export class MessageDeflater {
    * the result, it throws, and has forgotten everything.
    */
   compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    bytes = plain(bytes);
     try {
       if (this.#effort.chain === 0) {
         writer.stored(bytes, 0, bytes.length);
@@ -163,6 +164,7 @@ export class MessageDeflater {
 
   /** Takes in what was compressed elsewhere, as if it were here. */
   skip(bytes: Uint8Array): void {
+    bytes = plain(bytes);
     // What is further back than a window is out of reach.
     let from = Math.max(0, bytes.length - this.#windowBytes);
     while (from < bytes.length) {
@@ -332,6 +334,11 @@ export class MessageDeflater {
     this.#count = 0;
     this.#blockFrom = to;
   }
+}
+
+/** Bytes that are nothing else: a subclass may do anything when it is asked for them. */
+function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 /** How long the bytes at two places are the same, which they are four bytes long. */

@@ -348,6 +348,7 @@ export class PakoInflater implements Inflater {
   }
 
   reset(): void {
+    this.#final = false;
     this.#error = undefined;
     if (this.#stream === undefined) return;
     zlibInflateReset(this.#stream);
@@ -358,6 +359,8 @@ export class PakoInflater implements Inflater {
   close(): void {
     this.#stream = undefined;
     this.#final = false;
+    this.#finals = 0;
+    this.#read = 0;
     this.#error = undefined;
   }
 
@@ -371,25 +374,29 @@ export class PakoInflater implements Inflater {
   ): Generator<Uint8Array<ArrayBuffer>> {
     const { length } = bytes;
     const ofTail = Math.max(0, from - length);
+    // After a reset, the stream may be somebody else's.
+    if (this.#stream !== stream) return;
     try {
       feed(stream, bytes, Math.min(from, length), length);
       if (first !== undefined) yield first;
-      while (!this.#done(stream)) {
-        const piece = this.#step(stream);
-        if (piece !== undefined) yield piece;
-      }
-      if (!last) return;
+      yield* this.#steps(stream);
+      if (!last || this.#stream !== stream) return;
       // A message that ends with a final block, and not with the empty block
       // that RFC 7692, section 7.2.3.4, puts after it, is as complete without.
       if (!this.#final || ofTail > 0) feed(stream, TAIL, ofTail, TAIL.length);
-      while (!this.#done(stream)) {
-        const piece = this.#step(stream);
-        if (piece !== undefined) yield piece;
-      }
+      yield* this.#steps(stream);
       this.#end(stream);
       if (this.#error !== undefined) throw this.#error;
     } finally {
-      stream.input = EMPTY;
+      if (this.#stream === stream) stream.input = EMPTY;
+    }
+  }
+
+  /** The pieces of the input. */
+  *#steps(stream: ZStream): Generator<Uint8Array<ArrayBuffer>> {
+    while (this.#stream === stream && !this.#done(stream)) {
+      const piece = this.#step(stream);
+      if (piece !== undefined) yield piece;
     }
   }
 

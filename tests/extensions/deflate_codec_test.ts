@@ -143,3 +143,21 @@ Deno.test("those who forget may take turns in the midst of their messages", () =
     }
   }
 });
+
+Deno.test("whoever has forgotten goes on with the settings that are its own", () => {
+  const all = [9, 15].flatMap((windowBits) =>
+    [1, 9].flatMap((level) =>
+      [1, 9].map((memLevel) => ({ windowBits, level, memLevel }))
+    )
+  );
+  const message = concat(json(20_000), noise(300), json(20_000));
+  const deflaters = all.map((settings) => portableCodec.deflater(settings));
+  const alone = deflaters.map((deflater) => deflater.compress(message));
+  assertEquals(new Set(alone.map(({ length }) => length)).size, all.length);
+  for (let round = 0; round < 3; round++) {
+    for (const deflater of deflaters) deflater.reset();
+    for (const [i, deflater] of deflaters.entries()) {
+      assertEquals(deflater.compress(message).length, alone[i].length);
+    }
+  }
+});

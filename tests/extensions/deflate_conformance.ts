@@ -377,6 +377,62 @@ export function testCodec(name: string, codec: DeflateCodec): void {
     }
   });
 
+  test("begins anew after an error, if it is asked to", () => {
+    const whole = sent(deflater(), json(3000));
+    const flood = concat(...Array(5000).fill(hex("0300")), hex("00"));
+    for (const forget of ["reset", "close"] as const) {
+      const into = inflater();
+      for (const bad of [hex("ff"), whole.slice(0, 200)]) {
+        assertThrows(() => received(into, [bad]), DeflateDataError);
+        into[forget]();
+        assertEquals(received(into, [whole]), json(3000));
+        into[forget]();
+      }
+      // A final block in the midst of a message is not of the next one.
+      const part = { last: false, budget: BUDGET };
+      assertEquals(Array.from(into.decompress(hex("0300"), part)), []);
+      into[forget]();
+      assertThrows(() => received(into, [utf8("")]), DeflateDataError);
+    }
+    const into = inflater();
+    assertThrows(() => received(into, [flood]), DeflateDataError);
+    into.close();
+    assertEquals(received(into, [hex("0300")]), utf8(""));
+  });
+
+  test("keeps to itself what is not taken to the end", () => {
+    const [long, other] = [json(300_000), json(300_000, 2)];
+    for (const forget of ["reset", "close"] as const) {
+      for (
+        const [taken, last] of [[0, true], [1, true], [1, false], [
+          5,
+          true,
+        ]] as const
+      ) {
+        const [into, next] = [inflater(), inflater()];
+        const body = sent(deflater(), long);
+        const left = into.decompress(body, { last, budget: BUDGET })
+          [Symbol.iterator]();
+        for (let i = 0; i < taken; i++) left.next();
+        into[forget]();
+        const bodies = inParts(sent(deflater(), other), 20_000);
+        const pieces: Uint8Array[] = [];
+        for (const [i, bytes] of bodies.entries()) {
+          const last = i === bodies.length - 1;
+          for (
+            const piece of next.decompress(bytes, { last, budget: BUDGET })
+          ) {
+            pieces.push(piece);
+            // Whatever is left of it, it is not what the other one has.
+            left.next();
+          }
+        }
+        assertEquals(concat(...pieces), other);
+        assertEquals(left.next().done, true);
+      }
+    }
+  });
+
   test("refuses settings out of range", () => {
     for (const windowBits of [8, 16, 0, -15, 9.5, NaN]) {
       assertThrows(

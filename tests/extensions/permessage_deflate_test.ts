@@ -408,6 +408,35 @@ for (const role of ROLES) {
     assertEquals(payloads(`${own}; ${peers}`), [HELLO, HELLO]);
   });
 
+  Deno.test(`a ${role} that forgets its messages remembers their fragments`, () => {
+    const ws = connection(role, `${ST}; ${CT}`, ALL);
+    const fragments: SendData[] = [
+      { type: "text", message: "Hello", fin: false },
+      { type: "continue", message: "Hello" },
+    ];
+    const tail = "00 00 ff ff";
+    const frames = [
+      { first: 0x41, payload: `${HELLO} ${tail}` },
+      { first: 0x80, payload: REPEATED },
+    ];
+    assertEquals(sent(ws, ...fragments), frames);
+    assertEquals(sent(ws, ...fragments), frames);
+    const bytes = wire(
+      role,
+      {
+        opcode: 1,
+        fin: false,
+        payload: hex(`${HELLO} ${tail}`),
+        reserved: [1, 0, 0],
+      },
+      { opcode: 0, payload: hex(REPEATED) },
+    );
+    assertEquals(
+      received(connection(role, `${ST}; ${CT}`), bytes, bytes),
+      [event("text", "HelloHello"), event("text", "HelloHello")],
+    );
+  });
+
   Deno.test(`a ${role} forgets what it received only if that was agreed on`, () => {
     const own = role === "client" ? CT : ST;
     const peers = role === "client" ? ST : CT;

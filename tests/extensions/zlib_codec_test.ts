@@ -5,6 +5,7 @@ import {
   portableCodec,
 } from "../../src/extensions/deflate_codec.ts";
 import { zlibCodec } from "../../src/extensions/zlib_codec.ts";
+import { watchAllocations } from "../helpers/allocations.ts";
 import { concat, hex, utf8 } from "../helpers/bytes.ts";
 import {
   BUDGET,
@@ -162,4 +163,23 @@ Deno.test("ZlibInflater.gathers() wants whole messages, neither too short nor to
   for (const [length, budget, expected] of cases) {
     assertEquals(inflater.gathers?.(length, budget), expected);
   }
+});
+
+Deno.test("what has forgotten holds nothing: one past serves all inflaters", () => {
+  const message = concat(json(3000), noise(1500));
+  const body = sent(zlibCodec.deflater(SETTINGS), message);
+  const inflaters = Array.from(
+    { length: 100 },
+    () => zlibCodec.inflater({ windowBits: 15 }),
+  );
+  const sizes: number[] = [];
+  watchAllocations((size) => sizes.push(size), () => {
+    for (const inflater of inflaters) {
+      assertEquals(received(inflater, [body]), message);
+      inflater.reset();
+    }
+  });
+  // Some are slabs: the messages are copied several times.
+  const large = sizes.filter((size) => size >= 65_536);
+  assert(large.length < 50, `${large.length}`);
 });
