@@ -408,6 +408,25 @@ for (const role of ROLES) {
     assertEquals(payloads(`${own}; ${peers}`), [HELLO, HELLO]);
   });
 
+  Deno.test(`a ${role} writes to a caller's memory where there is just enough of it`, () => {
+    const mask = role === "client" ? 4 : 0;
+    const message = "x".repeat(1000);
+    for (
+      const [compress, size] of [[false, 4 + mask + 1000], [
+        true,
+        2 + mask + 12,
+      ]] as const
+    ) {
+      for (const spare of [0, 1, -1]) {
+        const ws = connection(role, "", ALL);
+        const into = new Uint8Array(size + spare);
+        const bytes = ws.send({ type: "text", message, compress }, into);
+        assertEquals(bytes.length, size);
+        assertEquals(bytes.buffer === into.buffer, spare >= 0);
+      }
+    }
+  });
+
   Deno.test(`a ${role} that forgets its messages remembers their fragments`, () => {
     const ws = connection(role, `${ST}; ${CT}`, ALL);
     const fragments: SendData[] = [
