@@ -414,7 +414,7 @@ for (const role of ROLES) {
     for (
       const [compress, size] of [[false, 4 + mask + 1000], [
         true,
-        2 + mask + 12,
+        2 + mask + 10,
       ]] as const
     ) {
       for (const spare of [0, 1, -1]) {
