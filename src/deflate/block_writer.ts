@@ -17,9 +17,9 @@ import {
 } from "./codes.ts";
 import { assign, Code } from "./huffman.ts";
 
-/** The shortest and the longest match that DEFLATE can say. */
+/** The shortest and the longest match that DEFLATE can say (section 3.2.5). */
 const LEAST_MATCH = 3;
-const MOST_MATCH = 258;
+export const MOST_MATCH = 258;
 
 /** The symbol of the shortest matches, after which come those of longer ones. */
 const LENGTHS = END + 1;
@@ -100,6 +100,7 @@ function placeOfDistance(distance: number): number {
 function distanceSymbol(distance: number): number {
   return symbolOfDistance[placeOfDistance(distance)];
 }
+
 // The fixed codes (section 3.2.6). The last two of its literals never occur.
 const fixedLiterals = new Code(288);
 fixedLiterals.lengths.fill(8).fill(9, 144, 256).fill(7, 256, 280);

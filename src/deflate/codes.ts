@@ -4,13 +4,13 @@
 // Operations: `ownBits` makes them and tells how long the block is with them. After
 // that, `ownLiterals` and `ownDistances` are the codes, and `sayCodes` says them.
 
-import { Code } from "./huffman.ts";
+import { Code, MOST_SYMBOLS } from "./huffman.ts";
 
 /** The symbol that ends a block: before it are the literals, after it the lengths. */
 export const END = 256;
 
-/** How many symbols there are for literals, the end and lengths. */
-export const LITERALS = 286;
+/** How many symbols there are for literals, the end and lengths: the largest code. */
+export const LITERALS = MOST_SYMBOLS;
 
 /** How many there are for distances. */
 export const DISTANCES = 30;
@@ -18,8 +18,7 @@ export const DISTANCES = 30;
 /** The symbols that say the lengths of the words of the two codes. */
 const CODE_LENGTHS = 19;
 
-/** The most bits in a word of a code, and in one that says such a length. */
-const MOST_BITS = 15;
+/** The most bits in a word that says the length of a word. */
 const MOST_LENGTH_BITS = 7;
 
 /**
@@ -66,8 +65,8 @@ export function ownBits(
   // No code needs less than the entropy of what it says.
   const bits = entropy(literalCounts) + entropy(distanceCounts);
   if (CODES_BITS + bits >= enough) return Infinity;
-  ownLiterals.fit(literalCounts, MOST_BITS);
-  ownDistances.fit(distanceCounts, MOST_BITS);
+  ownLiterals.fit(literalCounts);
+  ownDistances.fit(distanceCounts);
   makeRuns();
   codeLengths.fit(codeLengthCounts, MOST_LENGTH_BITS);
   return codesBits() + ownLiterals.bits(literalCounts) +

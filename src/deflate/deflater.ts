@@ -9,7 +9,7 @@
 // older ones than can be referred to needs no clean-up, and to forget all is to
 // remember from where on.
 
-import { BlockWriter, matchToken } from "./block_writer.ts";
+import { BlockWriter, matchToken, MOST_MATCH } from "./block_writer.ts";
 
 /** How a {@linkcode MessageDeflater} compresses. */
 export interface DeflaterSettings {
@@ -35,9 +35,6 @@ interface Effort {
 
 /** The shortest match that is searched for: as many bytes as are hashed. */
 const LEAST_MATCH = 4;
-
-/** The longest there is (RFC 1951, section 3.2.5). */
-const MOST_MATCH = 258;
 
 /**
  * The efforts of the levels. They are not zlib's, as four bytes are hashed and not
@@ -231,7 +228,8 @@ export class MessageDeflater {
     const blockTokens = this.#blockTokens;
     const start = this.#at;
     const end = this.#end;
-    const pause = isLast ? end : end - MOST_MATCH;
+    const longest = MOST_MATCH;
+    const pause = isLast ? end : end - longest;
     const hashable = this.#hashable();
     this.#chain(this.#hashed, start);
     let count = this.#count;
@@ -251,7 +249,7 @@ export class MessageDeflater {
         links[position & mask] = candidate;
         heads[hash] = position;
         const first = (i - floor < reach ? floor : i - reach) + origin;
-        const most = end - i < MOST_MATCH ? end - i : MOST_MATCH;
+        const most = end - i < longest ? end - i : longest;
         let best = waitingLength;
         if (candidate >= first && best < lazy && best < most) {
           let looks = best >= good ? chain >> 2 : chain;

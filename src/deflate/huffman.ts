@@ -31,8 +31,8 @@ export class Code {
     this.lengths = new Uint8Array(symbols);
   }
 
-  /** Becomes the best code for symbols that occur so often. */
-  fit(counts: Uint32Array, most: number): void {
+  /** Becomes the best code for symbols that occur so often, of so many bits at most. */
+  fit(counts: Uint32Array, most: number = MOST_BITS): void {
     measure(counts, this.lengths, most);
     assign(this.lengths, this.words);
   }

@@ -244,7 +244,7 @@ const idleDeflaters = new Map<string, MessageDeflater>();
 
 /** A {@linkcode Deflater} of this package. What it holds is made when first needed. */
 export class PortableDeflater implements Deflater {
-  readonly #settings: DeflateSettings;
+  protected readonly settings: DeflateSettings;
   readonly #kind: string;
   #deflater: MessageDeflater | undefined = undefined;
 
@@ -253,7 +253,7 @@ export class PortableDeflater implements Deflater {
     inRange("compress", "window bits", settings.windowBits, 9, 15);
     inRange("compress", "level", settings.level, 0, 9);
     inRange("compress", "memLevel", settings.memLevel, 1, 9);
-    this.#settings = settings;
+    this.settings = settings;
     const { windowBits, level, memLevel } = settings;
     this.#kind = `${windowBits} ${level} ${memLevel}`;
   }
@@ -282,7 +282,7 @@ export class PortableDeflater implements Deflater {
     if (this.#deflater !== undefined) return this.#deflater;
     const idle = idleDeflaters.get(this.#kind);
     idleDeflaters.delete(this.#kind);
-    return this.#deflater = idle ?? new MessageDeflater(this.#settings);
+    return this.#deflater = idle ?? new MessageDeflater(this.settings);
   }
 }
 

@@ -14,8 +14,6 @@
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import {
   type DeflateCodec,
-  type Deflater,
-  type DeflateSettings,
   type InflateInfo,
   type Inflater,
   type InflateSettings,
@@ -45,19 +43,10 @@ const INFLATE_SHARE = 4;
 const DEFLATE_FROM = 262_144;
 
 /** A deflater that takes `node:zlib` for what is long. */
-class ZlibDeflater implements Deflater {
-  readonly #settings: DeflateSettings;
-  readonly #portable: PortableDeflater;
-
-  /** Creates one. Throws a RangeError where a setting is out of range. */
-  constructor(settings: DeflateSettings) {
-    this.#portable = new PortableDeflater(settings);
-    this.#settings = settings;
-  }
-
-  compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-    if (bytes.length < DEFLATE_FROM) return this.#portable.compress(bytes);
-    const { windowBits, level, memLevel } = this.#settings;
+class ZlibDeflater extends PortableDeflater {
+  override compress(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    if (bytes.length < DEFLATE_FROM) return super.compress(bytes);
+    const { windowBits, level, memLevel } = this.settings;
     const result = deflateRawSync(bytes, {
       windowBits,
       level,
@@ -65,16 +54,8 @@ class ZlibDeflater implements Deflater {
       finishFlush: constants.Z_SYNC_FLUSH,
       chunkSize: PIECE_BYTES,
     });
-    this.#portable.skip(bytes);
+    this.skip(bytes);
     return own(result, 0, result.length);
-  }
-
-  reset(): void {
-    this.#portable.reset();
-  }
-
-  close(): void {
-    this.#portable.close();
   }
 }
 
@@ -177,7 +158,7 @@ function fits(length: number, budget: number): boolean {
 }
 
 /** An inflater that takes `node:zlib` for what is long and in one part. */
-export class ZlibInflater implements Inflater {
+class ZlibInflater implements Inflater {
   readonly #portable: PakoInflater;
   readonly #past = new Past();
   #withinMessage = false;

@@ -326,7 +326,7 @@ function modelOf(setup: Setup, bytes: Uint8Array, lines: boolean): Trace {
   return trace;
 }
 
-function same(a: Uint8Array, b: Uint8Array): boolean {
+export function same(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

@@ -4,7 +4,7 @@
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { MessageDeflater } from "../../src/deflate/deflater.ts";
 import { puff } from "../helpers/puff.ts";
-import { holds } from "./checks.ts";
+import { holds, same } from "./checks.ts";
 import { type Dice, join } from "./dice.ts";
 
 /** Bytes that repeat themselves, near and far, and do not. */
@@ -66,10 +66,4 @@ export function checkDeflater(
       );
     }
   }
-}
-
-function same(one: Uint8Array, two: Uint8Array): boolean {
-  if (one.length !== two.length) return false;
-  for (let i = 0; i < one.length; i++) if (one[i] !== two[i]) return false;
-  return true;
 }
