@@ -1,7 +1,7 @@
 // deno-lint-ignore-file no-console -- a program, and what it prints is its result
 // Clients that come and go, most of them not in order; and a program that
 // serves them itself, as only a forced collection makes the numbers exact. Prints
-// as JSON what is open, and how much memory is in use, after each third of them.
+// as JSON what is open, and how much memory is in use, after each round of them.
 //
 // deno run --allow-all --v8-flags=--expose-gc
 // tests/examples/churn.ts (acceptUpgrade | WebSocketStream)
@@ -12,11 +12,14 @@ import { concat, hex, toHex, utf8 } from "../helpers/bytes.ts";
 
 declare const gc: () => void;
 
-/** How many come in each of three rounds, of which the first is a warm-up. */
-export const ROUND = 2500;
+/** How many rounds there are, of which the first is a warm-up. */
+export const ROUNDS = 8;
+
+/** How many come in each round. */
+export const ROUND = 1250;
 
 /** How many are there at a time. */
-const BATCH = 100;
+const BATCH = 125;
 
 /** How long they may take for the handshake, in milliseconds. */
 export const PATIENCE = 500;
@@ -29,10 +32,10 @@ export interface Held {
   readonly heap: number;
 }
 
-/** What was seen in three rounds. */
+/** What was seen before the rounds, and after each. */
 export interface Rounds {
   readonly before: Held;
-  readonly after: readonly [Held, Held, Held];
+  readonly after: readonly Held[];
   /** What clients saw that they should not have, a line each. */
   readonly complaints: readonly string[];
 }
@@ -150,7 +153,7 @@ async function comeAndGo(port: number): Promise<string[]> {
 }
 
 /**
- * Three rounds, after each of which it waits until all have gone.
+ * All rounds, after each of which it waits until all have gone.
  *
  * @param port Where the server is
  * @param process Its process
@@ -164,7 +167,8 @@ export async function inRounds(
   const complaints: string[] = [];
   const count = () => [...Deno.readDirSync(`/proc/${process}/fd`)].length;
   const before = { descriptors: count(), heap: await heapOf() };
-  const round = async () => {
+  const after: Held[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
     complaints.push(...await comeAndGo(port));
     // A descriptor is closed when the server has seen the end of its stream,
     // and the timers of the handshakes hold something until they go off. No
@@ -177,9 +181,8 @@ export async function inRounds(
       same = now === descriptors ? same + 1 : 0;
       descriptors = now;
     }
-    return { descriptors, heap: await heapOf() };
-  };
-  const after = [await round(), await round(), await round()] as const;
+    after.push({ descriptors, heap: await heapOf() });
+  }
   return { before, after, complaints };
 }
 
