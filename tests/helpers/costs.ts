@@ -3,8 +3,11 @@
 import { assert } from "@std/assert";
 import type { Cost } from "./growth.ts";
 
-/** By how much the measurements waver, in bytes. */
-const NOISE = 131_072;
+/**
+ * By how much the measurements waver, in bytes: windows of deflate that wait for
+ * their next use count or not. To keep a word for each fragment would be 448,000.
+ */
+const NOISE = 262_144;
 
 const measured = new Map<string, Promise<ReadonlyMap<string, Cost>>>();
 
