@@ -1,5 +1,6 @@
 // What the tests of the handshake share.
 
+import { assert } from "@std/assert";
 import type { ByteStream } from "../../src/handshake/transport.ts";
 import type { RequestHead, ResponseHead } from "../../src/handshake/head.ts";
 
@@ -44,27 +45,36 @@ export function cuttings(input: Uint8Array): Uint8Array[][] {
   return ways;
 }
 
+/** How often some work is done, and how large it is done once, to compare. */
+const TIMES = 32;
+
 /**
- * How many times longer some work takes on `factor` times the input: the best of
- * several runs each, so that other programs count for little. Linear work gives
- * about `factor`, quadratic work its square.
+ * Asserts that some work takes linear time: to do it once on `TIMES` as much takes
+ * about as long as to do it `TIMES`, and `TIMES` as long if it is quadratic. Other
+ * programs add to either, so that the best of several rounds count; and of more, as
+ * long as others are in the way.
  */
-export function growth(
+export function assertLinear(
+  name: string,
   work: (size: number) => void,
   size: number,
-  factor: number,
-): number {
-  const best = (size: number) => {
-    let least = Infinity;
-    for (let run = 0; run < 7; run++) {
-      const start = performance.now();
-      work(size);
-      least = Math.min(least, performance.now() - start);
-    }
-    return least;
+): void {
+  const timed = (run: () => void) => {
+    const start = performance.now();
+    run();
+    return performance.now() - start;
   };
-  best(size); // compiled by now
-  return best(size * factor) / best(size);
+  let [parts, whole] = [Infinity, Infinity];
+  for (let round = 0; round < 7 || round < 40 && whole > 4 * parts; round++) {
+    parts = Math.min(
+      parts,
+      timed(() => {
+        for (let i = 0; i < TIMES; i++) work(size);
+      }),
+    );
+    whole = Math.min(whole, timed(() => work(size * TIMES)));
+  }
+  assert(whole < 8 * parts, `${name}: ${whole} ms, in parts ${parts} ms`);
 }
 
 /** Two ends of a stream in memory: what one writes, the other reads. */

@@ -48,7 +48,7 @@ export function assertGrowth(cost: Cost | undefined): void {
   // Less than nothing is held where something older was let go of meanwhile.
   const [few, many] = held.map((count) => Math.max(0, count));
   assert(many - few < 2.5 * more + NOISE, `held: ${held}, of ${bytes}`);
-  // Eight times as much takes eight times as long, or 64 times if it is
-  // quadratic; what is shorter than 10 ms drowns in what else the machine does.
-  assert(time[1] < 32 * Math.max(time[0], 10), `time: ${time}`);
+  // Eight times as much at once takes as long, or eight times as long if it is
+  // quadratic; what is shorter than 20 ms drowns in what else the machine does.
+  assert(time[1] < 4 * Math.max(time[0], 20), `time: ${time}`);
 }

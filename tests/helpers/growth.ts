@@ -22,7 +22,7 @@ export interface Cost {
   readonly bytes: readonly [few: number, many: number];
   /** How many bytes are held, with the garbage taken away: the least of several. */
   readonly held: readonly [few: number, many: number];
-  /** How long it took, in milliseconds: the best of several. */
+  /** How long it took, in milliseconds, eight times n and once 8 n: the best of several. */
   readonly time: readonly [few: number, many: number];
 }
 
@@ -46,26 +46,32 @@ function held(attack: Attack, count: number): number {
   return bytes;
 }
 
-function measure(attack: Attack, count: number): [number, number] {
-  let [least, time] = [Infinity, Infinity];
-  for (let i = 0; i < 4; i++) {
-    const began = performance.now();
-    attack(count);
-    time = Math.min(time, performance.now() - began);
-  }
-  for (let i = 0; i < 3; i++) least = Math.min(least, held(attack, count));
-  return [least, time];
+/** The least of several. */
+function least(times: number, measure: () => number): number {
+  return Math.min(...Array.from({ length: times }, measure));
+}
+
+/** How long it takes to do something so many times, in milliseconds. */
+function timed(times: number, attack: Attack, count: number): number {
+  const began = performance.now();
+  for (let i = 0; i < times; i++) attack(count);
+  return performance.now() - began;
 }
 
 const costs: Record<string, Cost> = {};
 
 function add(name: string, few: number, size: number, attack: Attack): void {
-  const [one, eight] = [few, 8 * few].map((count) => measure(attack, count));
-  costs[name] = {
-    bytes: [few * size, 8 * few * size],
-    held: [one[0], eight[0]],
-    time: [one[1], eight[1]],
-  };
+  const many = 8 * few;
+  const time = [
+    least(6, () => timed(8, attack, few)),
+    least(6, () => timed(1, attack, many)),
+  ] as const;
+  const bytes = [few * size, many * size] as const;
+  const kept = [
+    least(3, () => held(attack, few)),
+    least(3, () => held(attack, many)),
+  ] as const;
+  costs[name] = { bytes, held: kept, time };
 }
 
 /** A connection with compression or without it. */
