@@ -57,6 +57,8 @@ function judgeElement(
   { name, parameters }: FieldElement,
   offered: readonly ClientExtension[],
 ): Extension {
+  const quoted = JSON.stringify(name);
+  let verdict = `The extension ${quoted} was not offered`;
   let cause: unknown = undefined;
   for (const extension of offered) {
     if (extension.name !== name) continue;
@@ -64,17 +66,11 @@ function judgeElement(
       return extension.accept(parameters);
     } catch (error) {
       cause ??= error; // another offer of the same name may be the one
+      verdict = `The extension ${quoted} was answered wrongly`;
     }
   }
-  throw new HandshakeError(
-    "extension",
-    cause instanceof Error
-      ? `The extension ${
-        JSON.stringify(name)
-      } was answered wrongly: ${cause.message}`
-      : `The extension ${JSON.stringify(name)} was not offered`,
-    { cause },
-  );
+  const detail = cause instanceof Error ? `: ${cause.message}` : "";
+  throw new HandshakeError("extension", verdict + detail, { cause });
 }
 
 /** What a server takes of a client's offers. */
@@ -95,7 +91,7 @@ export function takeExtensions(
 ): TakenExtensions | undefined {
   const elements = parseElements(field);
   if (elements === undefined) return undefined;
-  const answers: FieldElement[] = [];
+  const answers: string[] = [];
   const taken: Extension[] = [];
   const free = new Set(extensions);
   for (const { name, parameters } of elements) {
@@ -106,22 +102,29 @@ export function takeExtensions(
       ) continue;
       const answer = answerOf(candidate, parameters);
       if (answer === undefined) continue;
-      answers.push({ name, parameters: answer.parameters });
+      answers.push(answer.field);
       taken.push(answer.extension);
       free.delete(candidate);
       break;
     }
   }
-  return { field: formatElements(answers), extensions: taken };
+  return { field: answers.join(", "), extensions: taken };
 }
 
-/** An extension that cannot cope with an offer has declined it. */
+/**
+ * How an offer is answered. An extension that cannot cope with it has declined it, as
+ * has one whose answer cannot be written: it may hold what the client has sent.
+ */
 function answerOf(
-  extension: ServerExtension,
+  candidate: ServerExtension,
   parameters: FieldElement["parameters"],
-): ReturnType<ServerExtension["answer"]> {
+): { field: string; extension: Extension } | undefined {
   try {
-    return extension.answer(parameters);
+    const answer = candidate.answer(parameters);
+    if (answer === undefined) return undefined;
+    const { name } = candidate;
+    const field = formatElements([{ name, parameters: answer.parameters }]);
+    return { field, extension: answer.extension };
   } catch {
     return undefined;
   }

@@ -179,9 +179,9 @@ function parseParameter(scanner: Scanner): FieldParameter | undefined {
 }
 
 /**
- * Writes elements as `parseElements` reads them; values that are no tokens are
- * quoted. Throws a `TypeError` if a name is no token, or if a value has a
- * character that no field may hold.
+ * Writes elements as `parseElements` reads them. Throws a `TypeError` if a name or a
+ * value is no token: even what is quoted must be one (RFC 6455, section 9.1), and so
+ * nothing is.
  */
 export function formatElements(elements: readonly FieldElement[]): string {
   return elements.map(({ name, parameters }) =>
@@ -190,30 +190,15 @@ export function formatElements(elements: readonly FieldElement[]): string {
       ...parameters.map(([name, value]) =>
         value === null
           ? checkedToken(name)
-          : `${checkedToken(name)}=${isToken(value) ? value : quote(value)}`
+          : `${checkedToken(name)}=${checkedToken(value)}`
       ),
     ].join("; ")
   ).join(", ");
 }
 
-function checkedToken(name: string): string {
-  if (isToken(name)) return name;
+function checkedToken(text: string): string {
+  if (isToken(text)) return text;
   throw new TypeError(
-    `Cannot write ${JSON.stringify(name)} into a field: it is not a token`,
+    `Cannot write ${JSON.stringify(text)} into a field: it is not a token`,
   );
-}
-
-function quote(value: string): string {
-  if (!isValue(value)) {
-    throw new TypeError(
-      `Cannot write ${JSON.stringify(value)} into a field: ` +
-        "it has a character that no field may hold",
-    );
-  }
-  let quoted = '"';
-  for (const char of value) {
-    if (char === '"' || char === "\\") quoted += "\\";
-    quoted += char;
-  }
-  return quoted + '"';
 }

@@ -47,7 +47,9 @@ export interface UpgradeOptions<
    * The options of the `Connection`, but for its `extensions`: those are what the
    * handshake agrees on.
    */
-  readonly connection?: ConnectionOptions<O, R> | undefined;
+  readonly connection?:
+    | Omit<ConnectionOptions<O, R>, "extensions">
+    | undefined;
   /** How long a head the peer may send. */
   readonly headLimits?: HeadLimits | undefined;
 }

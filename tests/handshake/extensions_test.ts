@@ -25,9 +25,17 @@ Deno.test("offerExtensions() lists each offer of each extension in order", () =>
   );
 });
 
-Deno.test("offerExtensions() quotes a value that is no token", () => {
-  const odd = { ...twice, offers: () => [[["a", 'b "c"'] as const]] };
-  assertEquals(offerExtensions([odd]), 'twice; a="b \\"c\\""');
+Deno.test("offerExtensions() throws a TypeError at what is no token", () => {
+  for (
+    const value of ["", "b c", 'b"c', "b;c", "b,c", "b=c", "b\\", "\u00f6"]
+  ) {
+    const odd = { ...twice, offers: () => [[["a", value] as const]] };
+    assertThrows(
+      () => offerExtensions([odd]),
+      TypeError,
+      `Cannot write ${JSON.stringify(value)} into a field: it is not a token`,
+    );
+  }
 });
 
 Deno.test("judgeExtensions() gives the extensions in the order of the answer", () => {
@@ -36,6 +44,15 @@ Deno.test("judgeExtensions() gives the extensions in the order of the answer", (
   assertInstanceOf(first, Twice);
   assertInstanceOf(second, Xor);
 });
+
+/** It throws what is no error. */
+const odd: ClientExtension = {
+  ...twice,
+  name: "odd",
+  accept() {
+    throw "odd";
+  },
+};
 
 Deno.test("judgeExtensions() tries each offer of the same name", () => {
   const [agreed] = judgeExtensions("xor; by=8", [xor(7), xor(8)]);
@@ -50,6 +67,7 @@ for (
     ["toString", 'The extension "toString" was not offered'],
     ["xor; by=8", 'The extension "xor" was answered wrongly: by is not 7'],
     ["xor", 'The extension "xor" was answered wrongly: by is not 7'],
+    ["odd", 'The extension "odd" was answered wrongly'],
     ["xor; by=7, xor; by=7", "Two extensions claim the same reserved bit"],
     ["xor; by=", "Sec-WebSocket-Extensions is malformed"],
     ["xor; ; by=7", "Sec-WebSocket-Extensions is malformed"],
@@ -57,7 +75,7 @@ for (
 ) {
   Deno.test(`judgeExtensions() throws a HandshakeError for ${field}`, () => {
     const error = assertThrows(
-      () => judgeExtensions(field, [xor(7)]),
+      () => judgeExtensions(field, [xor(7), odd]),
       HandshakeError,
       message,
     );
@@ -95,6 +113,13 @@ Deno.test("takeExtensions() takes an extension of one name only once", () => {
 
 Deno.test("takeExtensions() declines an offer at which the extension throws", () => {
   assertEquals(takeExtensions("xor; by=x", [xor(7)])?.field, "");
+});
+
+Deno.test("takeExtensions() declines an offer whose answer cannot be written", () => {
+  // Twice gives back what was offered; a quoted string may hold anything.
+  const taken = takeExtensions('twice; a="b c", xor; by=1', [twice, xor(7)]);
+  assertEquals(taken?.field, "xor; by=1");
+  assertEquals(taken?.extensions.map(({ name }) => name), ["xor"]);
 });
 
 Deno.test("takeExtensions() answers nothing to who offers nothing", () => {

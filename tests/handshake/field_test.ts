@@ -189,48 +189,43 @@ Deno.test("parseElements() gives undefined when the list is malformed", () => {
   ) assertEquals(parseElements(text), undefined, text);
 });
 
-Deno.test("formatElements() quotes only what is no token", () => {
+Deno.test("formatElements() writes elements and their parameters in order", () => {
   assertEquals(
     formatElements([
       { name: "x", parameters: [["a", null], ["b", "1"], ["a", "1"]] },
-      { name: "y", parameters: [["c", ""], ["d", 'a,"\\ \t']] },
+      { name: "y", parameters: [] },
     ]),
-    'x; a; b=1; a=1, y; c=""; d="a,\\"\\\\ \t"',
+    "x; a; b=1; a=1, y",
   );
   assertEquals(formatElements([]), "");
 });
 
-Deno.test("formatElements() throws when a field cannot hold it", () => {
-  for (const name of ["", "a b", "a\r\n", "a,b", "a\0", "ä"]) {
+Deno.test("formatElements() throws a TypeError at what is no token, as values must be too", () => {
+  for (const name of ["", "a b", "a\r\n", "a,b", 'a"', "a\0", "ä", "\u0100"]) {
     const message = "it is not a token";
     assertThrows(
       () => formatElements([{ name, parameters: [] }]),
       TypeError,
       message,
     );
-    for (const value of [null, "1"]) {
+    for (
+      const parameter of [[name, null], [name, "1"], ["a", name]] as const
+    ) {
       assertThrows(
-        () => formatElements([{ name: "x", parameters: [[name, value]] }]),
+        () => formatElements([{ name: "x", parameters: [parameter] }]),
         TypeError,
         message,
       );
     }
   }
-  for (const value of ["\r", "a\nb", "a\0", "\x7f", "\u0100"]) {
-    assertThrows(
-      () => formatElements([{ name: "x", parameters: [["a", value]] }]),
-      TypeError,
-      "no field may hold",
-    );
-  }
 });
 
 Deno.test("parseElements() gives back what formatElements() was given", () => {
   const next = random(7);
-  const chars = 'ab1-," \\\t;=\xe4';
+  const chars = "ab1-!#$%&'*+.^_`|~";
   for (let round = 0; round < 500; round++) {
     const value = Array.from(
-      { length: Math.floor(next() * 8) },
+      { length: 1 + Math.floor(next() * 8) },
       () => chars[Math.floor(next() * chars.length)],
     ).join("");
     const elements = [
