@@ -272,11 +272,7 @@ export class Receiver {
   #stop(): void {
     const pieces = this.#pieces;
     this.#pieces = undefined;
-    try {
-      pieces?.return?.();
-    } catch {
-      // It is the end, and there is a reason for it already.
-    }
+    leave(pieces);
   }
 
   /** Takes a piece of what the extensions make of a part. */
@@ -314,7 +310,7 @@ export class Receiver {
       const room = this.#maxMessageBytes - this.#length;
       this.#length += value.length;
       if (value.length <= room) return value;
-      pieces.return?.();
+      leave(pieces);
       this.#pieceFailure = {
         rule: "message-limit",
         code: 1009,
@@ -331,6 +327,14 @@ export class Receiver {
   #nameOf(opcode: number): string {
     // The cursor lets no opcode through that has no name.
     return this.#names[opcode] as string;
+  }
+}
+
+function leave(pieces: Iterator<unknown> | undefined): void {
+  try {
+    pieces?.return?.();
+  } catch {
+    // It is the end, and there is a reason for it already.
   }
 }
 

@@ -37,7 +37,11 @@ export interface PartPosition {
   readonly frameEnd: boolean;
   /** Whether the message ends with this part. */
   readonly messageEnd: boolean;
-  /** How many bytes the message may still grow by before it is over the limit. */
+  /**
+   * How many bytes the message may still grow by before it is over the limit. What an
+   * extension holds back counts for nothing until it is given: one that would hold
+   * more than this throws an {@linkcode ExtensionError} with 1009.
+   */
   readonly budget: number;
 }
 
@@ -47,7 +51,11 @@ export interface PartPosition {
  *
  * It claims reserved bits, and owns them in the first frame of each message. What
  * it throws while receiving fails the connection: an {@linkcode ExtensionError}
- * with its code, anything else with 1011.
+ * with its code, anything else with 1011. What it throws while sending, `send` throws.
+ *
+ * Of several, messages to be sent go through them in the order of the server's answer,
+ * and messages that are received in the opposite one. Who is not the first to decode
+ * gets the pieces of the one before it, and at the end of a frame an empty part.
  *
  * @example An extension that turns payloads upside down, and marks them with RSV2
  * ```ts
@@ -111,10 +119,13 @@ export interface Extension {
    * that makes much out of little is a generator, and stops where the message
    * has grown over its limit.
    *
+   * Where a part ends is up to the network. For the events to be the same however the
+   * bytes are cut, what is good before a mistake must be given before that is thrown.
+   *
    * @param part The bytes: to be read before the result is at its end, not to be
    * kept nor changed
    * @param position Where the part stands; the last of a message may be empty
-   * @returns The pieces, in memory that nobody writes to again
+   * @returns The pieces: new memory that nobody writes to again, or views of the part
    */
   decode(
     part: Uint8Array<ArrayBuffer>,
@@ -137,8 +148,8 @@ export interface Extension {
    * A message is about to be sent.
    *
    * @param message What is known of it
-   * @returns The reserved bits of its first frame, of those that this one claims,
-   * if it is to be encoded by this extension; else `undefined`
+   * @returns The reserved bits of its first frame, of those that this one claims (any
+   * other makes `send` throw), if it is to be encoded by this extension; else `undefined`
    */
   beginEncoding(message: OutgoingMessage): Reserved | undefined;
 
@@ -147,13 +158,21 @@ export interface Extension {
    *
    * @param part The bytes, not to be kept nor changed
    * @param fin Whether the message ends with it
-   * @returns The payload to send
+   * @returns The payload to send: the part itself, or memory that nobody writes to
+   * before `send` returns. A `send` of several messages calls this several times
    */
   encode(part: Uint8Array, fin: boolean): Uint8Array;
 
   /**
-   * What was encoded last has not been sent, as something failed behind it: an
-   * extension that refers to what went before must not refer to that.
+   * A `send` begins to encode: {@linkcode Extension.abandon} may have to come back to
+   * here. Of use to an extension that encodes a part by what went before it.
+   */
+  save?(): void;
+
+  /**
+   * Nothing is sent of what was encoded since {@linkcode Extension.save}, as something
+   * failed: all parts, the begin of a message and the end of one. It may be nothing. The
+   * next part is encoded as if none of that had been.
    */
   abandon?(): void;
 
@@ -181,20 +200,70 @@ export interface ExtensionAnswer {
   readonly extension: Extension;
 }
 
-/** An extension as a client may have it: gives offers, and judges the answer. */
+/**
+ * An extension as a client may have it: gives offers, and judges the answer.
+ *
+ * @example The negotiation of an extension, for either side
+ * ```ts
+ * import { assert, assertEquals } from "@std/assert";
+ * import {
+ *   type ClientExtension,
+ *   type Extension,
+ *   ExtensionError,
+ *   type ExtensionParameter,
+ *   type ServerExtension,
+ * } from "@noio/ws";
+ * import { ClientHandshake, ServerHandshake } from "@noio/ws/handshake";
+ *
+ * class Flip implements Extension {
+ *   // As in the example of `Extension`.
+ *   readonly name = "flip";
+ *   readonly parameters: readonly ExtensionParameter[] = [];
+ *   readonly reserved = [0, 1, 0] as const;
+ *   begin = () => true;
+ *   decode = (part: Uint8Array) => [part.map((byte) => byte ^ 0xff)];
+ *   beginEncoding = () => this.reserved;
+ *   encode = (part: Uint8Array) => part.map((byte) => byte ^ 0xff);
+ *   close() {}
+ * }
+ *
+ * const flip: ClientExtension & ServerExtension = {
+ *   name: "flip",
+ *   reserved: [0, 1, 0],
+ *   offers: () => [[]], // one offer, without parameters
+ *   accept(parameters) {
+ *     if (parameters.length > 0) throw new ExtensionError(1010, "flip has none");
+ *     return new Flip();
+ *   },
+ *   answer(parameters) {
+ *     if (parameters.length > 0) return undefined;
+ *     return { parameters: [], extension: new Flip() };
+ *   },
+ * };
+ *
+ * const client = new ClientHandshake("ws://example.com/", { extensions: [flip] });
+ * const answer = new ServerHandshake({ extensions: [flip] }).judge(client.request);
+ * assert(answer.accepted);
+ * assertEquals(answer.response.headers.get("Sec-WebSocket-Extensions"), "flip");
+ * const agreed = client.verify(answer.response);
+ * assertEquals(agreed.accepted && agreed.extensions[0].name, "flip");
+ * ```
+ */
 export interface ClientExtension {
   /** The registered name, such as `"permessage-deflate"`. */
   readonly name: string;
   /** The reserved bits that the extension claims. */
   readonly reserved: Reserved;
-  /** The parameters of each offer, the preferred one first. */
+  /** The parameters of each offer, the preferred one first. Values are tokens. */
   offers(): readonly (readonly ExtensionParameter[])[];
   /**
    * Judges the parameters of the server's answer.
    *
    * @param parameters The parameters; nothing has been judged of them
-   * @returns The extension for the connection
-   * @throws {ExtensionError} If they are no answer to any of the offers
+   * @returns The extension for the connection. It had better hold nothing yet: if the
+   * handshake fails after this, its `close` is not called
+   * @throws {ExtensionError} If they are no answer to any of the offers: the handshake
+   * fails, with whatever code
    */
   accept(parameters: readonly ExtensionParameter[]): Extension;
 }
@@ -206,10 +275,12 @@ export interface ServerExtension {
   /** The reserved bits that the extension claims. */
   readonly reserved: Reserved;
   /**
-   * Judges the parameters of an offer.
+   * Judges the parameters of an offer. What it throws declines the offer, as does an
+   * answer with a value that is not a token.
    *
    * @param parameters The parameters; nothing has been judged of them
-   * @returns The answer, or `undefined` to decline the offer
+   * @returns The answer, or `undefined` to decline the offer. Its extension had better
+   * hold nothing yet: if the handshake fails after this, `close` is not called
    */
   answer(
     parameters: readonly ExtensionParameter[],
@@ -238,7 +309,8 @@ export class ExtensionError extends Error {
   /**
    * Creates an error.
    *
-   * @param code The close code to fail the connection with
+   * @param code The close code to fail the connection with: 1000 to 1003, 1007 to 1014
+   * or 3000 to 4999; with any other it fails with 1011
    * @param message What was seen, for a person to read
    * @param options The cause, where there is one
    */

@@ -103,8 +103,8 @@ export class Pipeline {
     position: PartPosition,
   ): Generator<Uint8Array<ArrayBuffer>, void, void> {
     const { name } = this.#decoders[index];
-    const { frameEnd, messageEnd, budget } = position;
-    const within = { frameEnd: false, messageEnd: false, budget };
+    const { frameEnd, messageEnd } = position;
+    let { budget } = position;
     // Nobody else counts what does not come out at the end. It is still encoded,
     // and may be longer than the message.
     const room = this.#limit - this.#made[index];
@@ -112,20 +112,26 @@ export class Pipeline {
     for (const piece of this.#decoders[index].decode(part, own)) {
       const left = this.#limit - this.#made[index];
       this.#made[index] += piece.length;
-      if (piece.length <= left) {
-        yield* this.#through(index + 1, piece, within);
-        continue;
+      const isOver = piece.length > left;
+      const good = isOver
+        ? new Uint8Array(piece.buffer, piece.byteOffset, left)
+        : piece;
+      const within = { frameEnd: false, messageEnd: false, budget };
+      for (const made of this.#through(index + 1, good, within)) {
+        yield made;
+        budget -= made.length;
       }
-      const { buffer, byteOffset } = piece;
-      const rest = new Uint8Array(buffer, byteOffset, left);
-      yield* this.#through(index + 1, rest, within);
-      throw new ExtensionError(
-        1009,
-        `Received a message that "${name}" decodes to more than ${this.#limit} bytes`,
-      );
+      if (isOver) {
+        throw new ExtensionError(
+          1009,
+          `Received a message that "${name}" decodes to more than ${this.#limit} bytes`,
+        );
+      }
     }
     // Which piece is the last is known only when there is none after it.
-    if (frameEnd) yield* this.#through(index + 1, EMPTY, position);
+    if (frameEnd) {
+      yield* this.#through(index + 1, EMPTY, { frameEnd, messageEnd, budget });
+    }
   }
 
   /** A message is about to be sent. Answers with the bits of its first frame. */
@@ -135,7 +141,13 @@ export class Pipeline {
     for (const extension of this.#extensions) {
       const reserved = extension.beginEncoding(message);
       if (reserved === undefined) continue;
-      bits |= reservedBits(reserved) & reservedBits(extension.reserved);
+      const own = reservedBits(reserved);
+      if ((own & ~reservedBits(extension.reserved)) !== 0) {
+        throw new RangeError(
+          `The extension "${extension.name}" sets a reserved bit of [${reserved}] that it has not claimed`,
+        );
+      }
+      bits |= own;
       this.#encoders.push(extension);
     }
     return bits;
@@ -148,13 +160,14 @@ export class Pipeline {
 
   /** What the encoding of a whole message depends on, if on nothing before it. */
   sharedKey(message: OutgoingMessage): string | undefined {
-    const keys: string[] = [];
+    let all = "";
     for (const extension of this.#extensions) {
       const key = extension.sharedKey?.(message);
       if (key === undefined) return undefined;
-      keys.push(`${extension.name}=${key}`);
+      // With its length, as a key may look like the end of one and another.
+      all += `${extension.name} ${key.length} ${key} `;
     }
-    return keys.join();
+    return all;
   }
 
   /** Encodes the payload of a frame. */
@@ -168,6 +181,7 @@ export class Pipeline {
   /** Remembers where sending stands, in case that `abandon` is needed. */
   save(): void {
     this.#saved = this.#encoders;
+    for (const extension of this.#extensions) extension.save?.();
   }
 
   /** What was encoded since `save` has not been sent. */

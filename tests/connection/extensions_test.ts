@@ -1010,6 +1010,23 @@ for (const role of ROLES) {
     assertEquals(positions[0].budget, 10);
   });
 
+  Deno.test(`a ${role} fails for the limit where leaving a part fails too`, () => {
+    const pieces = {
+      next: () => ({ value: new Uint8Array(11), done: false }),
+      return() {
+        throw new Error("not even that");
+      },
+    };
+    const ws = new Connection(role, {
+      maxMessageBytes: 10,
+      extensions: [extension({
+        decode: () => ({ [Symbol.iterator]: () => pieces }),
+      })],
+    });
+    const seen = received(ws, wire(role, { opcode: 2, reserved: RSV1 }));
+    assertEquals(seen, [failure("message-limit", 1009)]);
+  });
+
   Deno.test(`a ${role} limits frames as they are on the wire`, () => {
     const ws = new Connection(role, {
       extensions: [deflated()],
@@ -1268,6 +1285,63 @@ for (const role of ROLES) {
     }
   });
 }
+
+Deno.test("an extension with a state within the message goes back to where a send began", () => {
+  /** Ends each message with a byte that is the sum of all before it. */
+  const summing = () => {
+    let [sum, saved, seen] = [0, 0, 0];
+    return extension({
+      beginEncoding() {
+        sum = 0;
+        return RSV1;
+      },
+      encode(part, fin) {
+        for (const byte of part) sum += byte;
+        return fin ? concat(part, new Uint8Array([sum])) : part;
+      },
+      save: () => saved = sum,
+      abandon: () => sum = saved,
+      begin() {
+        seen = 0;
+        return true;
+      },
+      decode(part, { messageEnd }) {
+        const end = part.length - (messageEnd ? 1 : 0);
+        for (const byte of part.subarray(0, end)) seen += byte;
+        if (messageEnd && part[end] !== (seen & 0xff)) {
+          throw new ExtensionError(1007, "The sum is wrong");
+        }
+        return [part.subarray(0, end)];
+      },
+    });
+  };
+  let isBroken = false;
+  const none: Reserved = [0, 0, 0];
+  const broken = extension({
+    reserved: none,
+    beginEncoding: () => none,
+    encode(part) {
+      if (isBroken && part.includes(3)) throw new Error("not a three");
+      return part;
+    },
+  });
+  const ws = new Connection("server", { extensions: [summing(), broken] });
+  const peer = new Connection("client", { extensions: [summing()] });
+  const bytes = (...list: number[]) => new Uint8Array(list);
+  const more = (fin: boolean, ...list: number[]): SendData => (
+    { type: "continue", message: bytes(...list), fin }
+  );
+  peer.recv(ws.send({ type: "binary", message: bytes(1), fin: false }));
+  isBroken = true;
+  assertThrows(
+    () => ws.send([more(false, 2), more(false, 3)]),
+    Error,
+    "not a three",
+  );
+  isBroken = false;
+  peer.recv(ws.send(more(true, 4)));
+  assertEquals(drain(peer), [event("binary", bytes(1, 4))]);
+});
 
 Deno.test("send() that fails behind an extension leaves the peer able to read on", () => {
   const factory = permessageDeflate({ threshold: 0 });

@@ -51,8 +51,7 @@ class Spy implements Extension {
 
   beginEncoding(message: unknown): Reserved | undefined {
     this.asked.push(message);
-    // All bits, though it may not have claimed them.
-    return this.name === "out" ? undefined : [1, 1, 1];
+    return this.name === "out" ? undefined : this.reserved;
   }
 
   encode(part: Uint8Array): Uint8Array {
@@ -136,7 +135,7 @@ Deno.test("what is sent goes through in order, what is received in the opposite 
   );
 });
 
-Deno.test("beginEncoding() gives no bits but those that were claimed, and leaves out who does not want", () => {
+Deno.test("beginEncoding() gives the bits of all, and leaves out who does not want", () => {
   const log: string[] = [];
   const a = new Spy("a", [1, 0, 0], log);
   const out = new Spy("out", [0, 1, 0], log);
@@ -147,6 +146,40 @@ Deno.test("beginEncoding() gives no bits but those that were claimed, and leaves
   assertStrictEquals(out.asked[0], message);
   some.encode(utf8("x"), true);
   assertEquals(log, ["a.encode", "none.encode"]);
+});
+
+Deno.test("beginEncoding() throws a RangeError at a bit that was not claimed", () => {
+  const message = { type: "own", length: 3, fin: false, compress: undefined };
+  const greedy = new Spy("greedy", [1, 0, 0]);
+  greedy.beginEncoding = () => [1, 0, 1];
+  assertThrows(
+    () => pipeline(greedy).beginEncoding(message),
+    RangeError,
+    'The extension "greedy" sets a reserved bit of [1,0,1] that it has not claimed',
+  );
+});
+
+Deno.test("save() and abandon() tell all extensions, whether they encode or not", () => {
+  const log: string[] = [];
+  const a = new Spy("a", [1, 0, 0], log);
+  const out = new Spy("out", [0, 1, 0], log);
+  for (const spy of [a, out]) {
+    Object.assign(spy, {
+      save: () => log.push(`${spy.name}.save`),
+      abandon: () => log.push(`${spy.name}.abandon`),
+    });
+  }
+  const all = pipeline(a, new Twice(), out);
+  all.save();
+  all.beginEncoding({ type: "own", length: 1, fin: true, compress: true });
+  all.encode(utf8("x"), false);
+  all.encode(utf8("y"), true);
+  all.abandon();
+  assertEquals(log, [
+    ...["a.save", "out.save", "a.encode", "a.encode"],
+    ...["a.abandon", "out.abandon"],
+  ]);
+  assertEquals(all.encodes, false);
 });
 
 Deno.test("encode() gives back the payload where nobody wants the message", () => {
@@ -164,8 +197,15 @@ Deno.test("sharedKey() puts the keys together, if each has one", () => {
   const zero: Reserved = [0, 0, 0];
   const a = new Spy("a", zero, [], "1");
   const b = new Spy("b", zero, [], "2");
-  assertEquals(pipeline(a, b).sharedKey(message), "a=1,b=2");
-  assertEquals(pipeline(a).sharedKey(message), "a=1");
+  const one = pipeline(a).sharedKey(message);
+  const two = pipeline(a, b).sharedKey(message);
+  assert(one !== undefined && two !== undefined && one !== two);
+  assertEquals(pipeline(a, b).sharedKey(message), two);
+  // Whatever an extension's key is, it is not taken for that of two.
+  for (const key of ["1,b=2", "1b=1:2", "1b=2", "1;b=2", '1"b=2', two]) {
+    const odd = new Spy("a", zero, [], key);
+    assert(pipeline(odd).sharedKey(message) !== two, key);
+  }
   assertEquals(pipeline(a, new Twice()).sharedKey(message), undefined);
   b.sharedKey = () => undefined;
   assertEquals(pipeline(a, b).sharedKey(message), undefined);
@@ -189,7 +229,7 @@ Deno.test("decode() tells only the last part where the frame and the message end
   assertEquals(last.positions, [
     within,
     within,
-    { frameEnd: true, messageEnd: false, budget },
+    { frameEnd: true, messageEnd: false, budget: budget - 1 },
     { frameEnd: true, messageEnd: true, budget },
   ]);
 });
@@ -288,6 +328,43 @@ Deno.test("decode() tells each but the last how much may come of it", () => {
   both.begin(0, "text");
   decoded(both, [new Uint8Array(400), new Uint8Array(100)]);
   assertEquals(asked, [1000, 800]);
+});
+
+Deno.test("decode() tells the last how much may still come, within a part too", () => {
+  const asked: number[] = [];
+  class Counting extends Twice {
+    override *decode(part: Uint8Array, position: PartPosition) {
+      asked.push(position.budget);
+      yield* super.decode(part, position);
+    }
+  }
+  class Split extends Spy {
+    override *decode(part: Uint8Array<ArrayBuffer>) {
+      for (let at = 0; at < part.length; at += 30) {
+        yield part.subarray(at, at + 30);
+      }
+    }
+  }
+  const split = (name: string, bit: Reserved) => new Split(name, bit);
+  for (
+    const [chain, expected] of [
+      [[new Counting(), split("a", [1, 0, 0])], [50, 35, 20, 10]],
+      // Behind each piece of the first, the second ends with nothing more of it.
+      [
+        [new Counting(), split("a", [1, 0, 0]), split("b", [0, 1, 0])],
+        [50, 35, 20, 10],
+      ],
+    ] as const
+  ) {
+    const all = pipeline(...chain);
+    all.begin(6, "text");
+    asked.length = 0;
+    // Three pieces, of 15 bytes, of 15 and of 10, and the end.
+    const part = new Uint8Array(80);
+    const { length } = concat(...all.decode(part, { ...END, budget: 50 }));
+    assertEquals(length, 40);
+    assertEquals(asked, [...expected]);
+  }
 });
 
 Deno.test("close() closes all", () => {
