@@ -161,15 +161,17 @@ export interface DeflateCodec {
   /**
    * Makes a compressor.
    *
-   * @param settings How to compress
+   * @param settings How to compress. The window may be the peer's choice
    * @returns The compressor
-   * @throws {RangeError} If a setting is out of its range
+   * @throws {RangeError} If a setting is out of its range, or the codec cannot keep to
+   * the window: then all messages are sent as they are
    */
   deflater(settings: DeflateSettings): Deflater;
   /**
    * Makes a decompressor.
    *
-   * @param settings How the peer compresses
+   * @param settings How the peer compresses. The window may be the peer's choice, so
+   * that a codec must have them all; it may take a larger one
    * @returns The decompressor
    * @throws {RangeError} If a setting is out of its range
    */

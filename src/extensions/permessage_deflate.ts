@@ -8,6 +8,7 @@ import {
   type Deflater,
   type Inflater,
   portableCodec,
+  TAIL,
 } from "./deflate_codec.ts";
 import {
   answerTo,
@@ -71,7 +72,8 @@ export interface PermessageDeflateOptions {
   clientMaxWindowBits?: WindowBits | undefined;
   /**
    * How many bytes a whole message must have to be compressed, unless `compress`
-   * in `send` says otherwise.
+   * in `send` says otherwise. One that is sent in fragments is compressed whatever its
+   * length, as that is not known.
    *
    * @default {64}
    */
@@ -236,6 +238,8 @@ class Deflated implements Extension {
   // Made when the first compressed message comes or goes: most are idle.
   #deflater: Deflater | undefined = undefined;
   #inflater: Inflater | undefined = undefined;
+  /** Whether there is no deflater for our window. */
+  #isPlain: boolean;
 
   constructor(
     role: "client" | "server",
@@ -250,6 +254,10 @@ class Deflated implements Extension {
     const { clientNoContextTakeover, serverNoContextTakeover } = agreed;
     const isClient = role === "client";
     this.#bits = isClient ? clientBits : serverBits;
+    // zlib cannot keep to a window of 256 bytes: asked for 8 it takes 9, and what
+    // it writes then cannot be read with 8. A message may always be sent as it is
+    // (section 6), so that is what happens there.
+    this.#isPlain = this.#bits === 8;
     this.#forgets = isClient
       ? clientNoContextTakeover
       : serverNoContextTakeover;
@@ -297,11 +305,23 @@ class Deflated implements Extension {
   }
 
   #compresses({ length, fin, compress }: OutgoingMessage): boolean {
-    // zlib cannot keep to a window of 256 bytes: asked for 8 it takes 9, and what
-    // it writes then cannot be read with 8. A message may always be sent as it is
-    // (section 6), so that is what happens there.
-    if (this.#bits === 8 || compress === false) return false;
-    return compress === true || !fin || length >= this.#settings.threshold;
+    const isWanted = compress ?? (!fin || length >= this.#settings.threshold);
+    return isWanted && this.#canCompress();
+  }
+
+  /** Whether there is a deflater for our window: the peer may have chosen it. */
+  #canCompress(): boolean {
+    if (this.#deflater !== undefined) return true;
+    if (this.#isPlain) return false;
+    const { codec, level, memLevel } = this.#settings;
+    const settings = { windowBits: this.#bits, level, memLevel };
+    try {
+      this.#deflater = codec.deflater(settings);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.#isPlain = true;
+    }
+    return !this.#isPlain;
   }
 
   encode(part: Uint8Array, fin: boolean): Uint8Array {
@@ -311,17 +331,16 @@ class Deflated implements Extension {
     if (bytes.length === 0) return EMPTY_BLOCK;
     // Section 7.2.1: the last four bytes, 00 00 ff ff, go without saying.
     const { buffer, byteOffset, length } = bytes;
-    return new Uint8Array(buffer, byteOffset, length - 4);
+    return new Uint8Array(buffer, byteOffset, length - TAIL.length);
   }
 
   #compress(part: Uint8Array): Uint8Array {
-    const { codec, level, memLevel } = this.#settings;
-    this.#deflater ??= codec.deflater({
-      windowBits: this.#bits,
-      level,
-      memLevel,
-    });
-    return this.#deflater.compress(part);
+    const bytes: unknown = this.#deflater?.compress(part);
+    // What is cut off at the end must be that, or the peer could not read on.
+    if (bytes instanceof Uint8Array && isFlushed(bytes)) return bytes;
+    throw new TypeError(
+      "The codec has compressed to what is not bytes that end with 00 00 ff ff",
+    );
   }
 
   abandon(): void {
@@ -329,11 +348,23 @@ class Deflated implements Extension {
   }
 
   close(): void {
-    this.#deflater?.close();
-    this.#inflater?.close();
+    const deflater = this.#deflater;
+    const inflater = this.#inflater;
     this.#deflater = undefined;
     this.#inflater = undefined;
+    try {
+      deflater?.close();
+    } finally {
+      inflater?.close();
+    }
   }
+}
+
+/** Whether a part ends with what a flush leaves (section 7.2.1, `TAIL`). */
+function isFlushed(bytes: Uint8Array): boolean {
+  const end = bytes.length;
+  return end >= TAIL.length && (bytes[end - 4] | bytes[end - 3]) === 0 &&
+    (bytes[end - 2] & bytes[end - 1]) === 0xff;
 }
 
 /** An empty message (section 7.2.3.6). */

@@ -10,6 +10,7 @@ import {
 import { Connection } from "../../src/connection/connection.ts";
 import type { SendData } from "../../src/connection/event.ts";
 import type { Role } from "../../src/connection/options.ts";
+import { PreparedMessage } from "../../src/connection/prepared.ts";
 import {
   type DeflateCodec,
   DeflateDataError,
@@ -395,6 +396,109 @@ for (const role of ROLES) {
     assertEquals(sent(peer, data), [{ first: 0xc1, payload: HELLO }]);
   });
 
+  Deno.test(`a ${role} sends messages as they are where its codec cannot keep to the window`, () => {
+    let made = 0;
+    const codec: DeflateCodec = {
+      ...portableCodec,
+      deflater(settings) {
+        made++;
+        if (settings.windowBits < 15) throw new RangeError("15 bits it is");
+        return portableCodec.deflater(settings);
+      },
+    };
+    const own = role === "client" ? CB : SB;
+    const ws = connection(role, `${own}=14; ${ST}; ${CT}`, { ...ALL, codec });
+    const data = { type: "text", message: "Hello" } as const;
+    const plain = { first: 0x81, payload: "48 65 6c 6c 6f" };
+    assertEquals(sent(ws, data), [plain]);
+    assertEquals(sent(ws, { ...data, compress: true }), [plain]);
+    assertEquals(
+      sent(ws, { ...data, fin: false }, { type: "continue" })
+        .map(({ first }) => first),
+      [0x01, 0x80],
+    );
+    assertEquals(made, 1);
+    assertEquals(
+      sent(connection(role, "", { ...ALL, codec }), data),
+      [{ first: 0xc1, payload: HELLO }],
+    );
+    // All else that it throws is the caller's to see.
+    const broken = connection(role, "", {
+      codec: {
+        ...portableCodec,
+        deflater() {
+          throw new TypeError("broken");
+        },
+      },
+    });
+    assertThrows(
+      () => broken.send({ ...data, compress: true }),
+      TypeError,
+      "broken",
+    );
+  });
+
+  Deno.test(`a ${role} sends nothing that a codec has not flushed`, () => {
+    for (
+      const wrong of [
+        "4c 00 00 00 00",
+        "00 ff ff",
+        "00 00 ff fe",
+        "00 00 00 ff",
+        "01 00 ff ff",
+        "00 01 ff ff",
+        "",
+        "a text",
+      ]
+    ) {
+      const result: unknown = wrong === "a text" ? wrong : hex(wrong);
+      const codec: DeflateCodec = {
+        ...portableCodec,
+        deflater: (settings) => ({
+          ...portableCodec.deflater(settings),
+          compress: () => result as Uint8Array<ArrayBuffer>, // untyped
+          reset() {},
+          close() {},
+        }),
+      };
+      const ws = connection(role, "", { ...ALL, codec });
+      for (const fin of [true, false]) {
+        assertThrows(
+          () => ws.send({ type: "text", message: "a", fin }),
+          TypeError,
+          "The codec has compressed to what is not bytes that end with 00 00 ff ff",
+        );
+      }
+    }
+  });
+
+  Deno.test(`a ${role} closes its inflater where its deflater cannot close`, () => {
+    let closed = 0;
+    const codec: DeflateCodec = {
+      deflater: () => ({
+        compress: () => hex("00 00 ff ff"),
+        reset() {},
+        close() {
+          throw new Error("stuck");
+        },
+      }),
+      inflater: () => ({
+        decompress: () => [],
+        reset() {},
+        close: () => void closed++,
+      }),
+    };
+    const ws = connection(role, "", { ...ALL, codec });
+    ws.send({ type: "text", message: "a" });
+    const frame = {
+      opcode: 2,
+      payload: hex("00"),
+      reserved: [1, 0, 0],
+    } as const;
+    received(ws, wire(role, frame), null);
+    assertEquals(closed, 1);
+  });
+
   Deno.test(`a ${role} forgets what it sent only if that was agreed on`, () => {
     const own = role === "client" ? CT : ST;
     const peers = role === "client" ? ST : CT;
@@ -521,7 +625,6 @@ for (const role of ROLES) {
     });
     const [ownBits, peerBits] = role === "client" ? [11, 10] : [10, 11];
     assertEquals(calls, []);
-    ws.send({ type: "text" });
     ws.send({ type: "text", compress: false });
     assertEquals(calls, []);
     ws.send({ type: "text", message: "a" });
@@ -597,6 +700,20 @@ for (const role of ROLES) {
     }
   });
 }
+
+Deno.test("a server sends prepared messages as they are where its codec cannot keep to the window", () => {
+  const codec: DeflateCodec = {
+    ...portableCodec,
+    deflater() {
+      throw new RangeError("no window is good enough");
+    },
+  };
+  const ws = connection("server", ST, { ...ALL, codec });
+  const prepared = new PreparedMessage({ type: "text", message: "Hello" });
+  for (const _ of [1, 2]) {
+    assertEquals(toHex(ws.send(prepared)), "81 05 48 65 6c 6c 6f");
+  }
+});
 
 Deno.test("sharedKey() is the same only for what is encoded alike", () => {
   const deflate = permessageDeflate();
