@@ -120,7 +120,8 @@ export class ClientHandshake {
    * @param options What else to ask for
    * @throws {TypeError} If the URL is not a valid one for a WebSocket (where the
    *   `WebSocket` of browsers throws a `SyntaxError`), if a subprotocol is not a
-   *   token or is given twice, or if a header is malformed or not the caller's
+   *   token or is given twice, if a name or a value in an extension's offer is not a
+   *   token, or if a header is malformed or not the caller's
    */
   constructor(url: string | URL, options: ClientHandshakeOptions = {}) {
     const parsed = parseUrl(url);

@@ -63,7 +63,9 @@ function judgeElement(
   for (const extension of offered) {
     if (extension.name !== name) continue;
     try {
-      return extension.accept(parameters);
+      const accepted = extension.accept(parameters);
+      checkReserved(accepted, extension);
+      return accepted;
     } catch (error) {
       cause ??= error; // another offer of the same name may be the one
       verdict = `The extension ${quoted} was answered wrongly`;
@@ -113,7 +115,7 @@ export function takeExtensions(
 
 /**
  * How an offer is answered. An extension that cannot cope with it has declined it, as
- * has one whose answer cannot be written: it may hold what the client has sent.
+ * has one whose answer is no good: it may hold what the client has sent.
  */
 function answerOf(
   candidate: ServerExtension,
@@ -122,6 +124,7 @@ function answerOf(
   try {
     const answer = candidate.answer(parameters);
     if (answer === undefined) return undefined;
+    checkReserved(answer.extension, candidate);
     const { name } = candidate;
     const field = formatElements([{ name, parameters: answer.parameters }]);
     return { field, extension: answer.extension };
@@ -146,6 +149,17 @@ export function checkClaims(
       );
     }
   }
+}
+
+/** Checks that an extension claims no more bits than was said of it before. */
+function checkReserved(
+  { reserved }: Extension,
+  known: { name: string; reserved: Reserved },
+): void {
+  if (reserved.every((bit, i) => bit === 0 || known.reserved[i] === 1)) return;
+  throw new RangeError(
+    `Cannot use the extension "${known.name}": it claims the bits [${reserved}] and said [${known.reserved}]`,
+  );
 }
 
 function overlap(a: Reserved, b: Reserved): boolean {

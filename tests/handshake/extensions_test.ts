@@ -45,6 +45,19 @@ Deno.test("judgeExtensions() gives the extensions in the order of the answer", (
   assertInstanceOf(second, Xor);
 });
 
+const none: ClientExtension = {
+  ...twice,
+  name: "none",
+  accept: () => undefined as unknown as Twice, // untyped
+};
+
+/** It claims more than it says. */
+const greedy: ClientExtension = {
+  ...twice,
+  name: "greedy",
+  accept: () => new Xor(1),
+};
+
 /** It throws what is no error. */
 const odd: ClientExtension = {
   ...twice,
@@ -68,6 +81,8 @@ for (
     ["xor; by=8", 'The extension "xor" was answered wrongly: by is not 7'],
     ["xor", 'The extension "xor" was answered wrongly: by is not 7'],
     ["odd", 'The extension "odd" was answered wrongly'],
+    ["none", 'The extension "none" was answered wrongly'],
+    ["greedy", "it claims the bits [0,1,1] and said [0,0,0]"],
     ["xor; by=7, xor; by=7", "Two extensions claim the same reserved bit"],
     ["xor; by=", "Sec-WebSocket-Extensions is malformed"],
     ["xor; ; by=7", "Sec-WebSocket-Extensions is malformed"],
@@ -75,7 +90,7 @@ for (
 ) {
   Deno.test(`judgeExtensions() throws a HandshakeError for ${field}`, () => {
     const error = assertThrows(
-      () => judgeExtensions(field, [xor(7), odd]),
+      () => judgeExtensions(field, [xor(7), odd, none, greedy]),
       HandshakeError,
       message,
     );
@@ -120,6 +135,28 @@ Deno.test("takeExtensions() declines an offer whose answer cannot be written", (
   const taken = takeExtensions('twice; a="b c", xor; by=1', [twice, xor(7)]);
   assertEquals(taken?.field, "xor; by=1");
   assertEquals(taken?.extensions.map(({ name }) => name), ["xor"]);
+});
+
+Deno.test("takeExtensions() declines an offer whose extension is no good", () => {
+  const bad = (answer: unknown): ServerExtension => ({
+    ...twice,
+    name: "bad",
+    answer: () => answer as ReturnType<ServerExtension["answer"]>, // untyped
+  });
+  for (
+    const answer of [
+      // More bits than were said to be claimed: xor may have them already.
+      { parameters: [], extension: new Xor(1) },
+      { parameters: [] },
+      { extension: new Twice() },
+      "twice",
+      null,
+    ]
+  ) {
+    const offers = "xor; by=1, bad, twice";
+    const taken = takeExtensions(offers, [bad(answer), xor(7), twice]);
+    assertEquals(taken?.field, "xor; by=1, twice");
+  }
 });
 
 Deno.test("takeExtensions() answers nothing to who offers nothing", () => {
