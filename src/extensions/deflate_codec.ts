@@ -54,9 +54,9 @@ import { allocate, CARVE_BYTES, EMPTY } from "../framing/slab.ts";
 export interface DeflateSettings {
   /**
    * The base-2 logarithm of the window in bytes, 9 to 15: `server_max_window_bits`
-   * or `client_max_window_bits` (RFC 7692, section 7.1.2). Not 8: zlib has no
-   * such window for raw DEFLATE, and compresses with 9 where 8 is asked for, so
-   * that the peer would find distances longer than it can reach.
+   * or `client_max_window_bits` (RFC 7692, section 7.1.2). Not 8, unless the codec says
+   * that it can: zlib has no such window for raw DEFLATE, and compresses with 9 where 8
+   * is asked for, so that the peer would find distances longer than it can reach.
    */
   readonly windowBits: number;
   /** From 0 (store only) over 1 (fastest) to 9 (smallest); zlib's default is 6. */
@@ -159,12 +159,19 @@ export interface Inflater {
  */
 export interface DeflateCodec {
   /**
+   * The windows that its compressors can keep to, as base-2 logarithms of bytes. Which
+   * one is allowed may be the peer's choice; the largest of these is used that is within
+   * it, and where there is none, messages are sent as they are.
+   *
+   * @default {[9, 10, 11, 12, 13, 14, 15]}
+   */
+  readonly windowBits?: readonly number[] | undefined;
+  /**
    * Makes a compressor.
    *
-   * @param settings How to compress. The window may be the peer's choice
+   * @param settings How to compress
    * @returns The compressor
-   * @throws {RangeError} If a setting is out of its range, or the codec cannot keep to
-   * the window: then all messages are sent as they are
+   * @throws {RangeError} If a setting is out of its range
    */
   deflater(settings: DeflateSettings): Deflater;
   /**

@@ -53,6 +53,9 @@ export interface PartPosition {
  * it throws while receiving fails the connection: an {@linkcode ExtensionError}
  * with its code, anything else with 1011. What it throws while sending, `send` throws.
  *
+ * While one is at work on a connection, it must not ask that connection for events or
+ * send messages through it: both throw.
+ *
  * Of several, messages to be sent go through them in the order of the server's answer,
  * and messages that are received in the opposite one. Who is not the first to decode
  * gets the pieces of the one before it, and at the end of a frame an empty part.
@@ -164,8 +167,8 @@ export interface Extension {
   encode(part: Uint8Array, fin: boolean): Uint8Array;
 
   /**
-   * A `send` begins to encode: {@linkcode Extension.abandon} may have to come back to
-   * here. Of use to an extension that encodes a part by what went before it.
+   * A `send` begins to encode messages: {@linkcode Extension.abandon} may have to come
+   * back to here. Of use to an extension that encodes a part by what went before it.
    */
   save?(): void;
 
@@ -276,11 +279,12 @@ export interface ServerExtension {
   readonly reserved: Reserved;
   /**
    * Judges the parameters of an offer. What it throws declines the offer, as does an
-   * answer with a value that is not a token.
+   * answer with a value that is not a token, or with an extension that claims other bits.
    *
    * @param parameters The parameters; nothing has been judged of them
    * @returns The answer, or `undefined` to decline the offer. Its extension had better
-   * hold nothing yet: if the handshake fails after this, `close` is not called
+   * hold nothing yet: if it is declined or the handshake fails after this, its `close` is
+   * not called
    */
   answer(
     parameters: readonly ExtensionParameter[],

@@ -229,8 +229,8 @@ class Deflated implements Extension {
   readonly reserved = RSV1;
 
   readonly #settings: Settings;
-  /** Our window's size, and whether it is emptied between messages. */
-  readonly #bits: number;
+  /** Our window's size, if we compress; and whether it is emptied between messages. */
+  readonly #bits: number | undefined;
   readonly #forgets: boolean;
   /** The peer's. */
   readonly #peerBits: number;
@@ -238,8 +238,6 @@ class Deflated implements Extension {
   // Made when the first compressed message comes or goes: most are idle.
   #deflater: Deflater | undefined = undefined;
   #inflater: Inflater | undefined = undefined;
-  /** Whether there is no deflater for our window. */
-  #isPlain: boolean;
 
   constructor(
     role: "client" | "server",
@@ -253,11 +251,7 @@ class Deflated implements Extension {
     const serverBits = agreed.serverMaxWindowBits ?? 15;
     const { clientNoContextTakeover, serverNoContextTakeover } = agreed;
     const isClient = role === "client";
-    this.#bits = isClient ? clientBits : serverBits;
-    // zlib cannot keep to a window of 256 bytes: asked for 8 it takes 9, and what
-    // it writes then cannot be read with 8. A message may always be sent as it is
-    // (section 6), so that is what happens there.
-    this.#isPlain = this.#bits === 8;
+    this.#bits = windowOf(settings.codec, isClient ? clientBits : serverBits);
     this.#forgets = isClient
       ? clientNoContextTakeover
       : serverNoContextTakeover;
@@ -305,23 +299,9 @@ class Deflated implements Extension {
   }
 
   #compresses({ length, fin, compress }: OutgoingMessage): boolean {
-    const isWanted = compress ?? (!fin || length >= this.#settings.threshold);
-    return isWanted && this.#canCompress();
-  }
-
-  /** Whether there is a deflater for our window: the peer may have chosen it. */
-  #canCompress(): boolean {
-    if (this.#deflater !== undefined) return true;
-    if (this.#isPlain) return false;
-    const { codec, level, memLevel } = this.#settings;
-    const settings = { windowBits: this.#bits, level, memLevel };
-    try {
-      this.#deflater = codec.deflater(settings);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.#isPlain = true;
-    }
-    return !this.#isPlain;
+    // A message may always be sent as it is (section 6).
+    if (this.#bits === undefined) return false;
+    return compress ?? (!fin || length >= this.#settings.threshold);
   }
 
   encode(part: Uint8Array, fin: boolean): Uint8Array {
@@ -335,7 +315,10 @@ class Deflated implements Extension {
   }
 
   #compress(part: Uint8Array): Uint8Array {
-    const bytes: unknown = this.#deflater?.compress(part);
+    const { codec, level, memLevel } = this.#settings;
+    const windowBits = this.#bits as number; // or nothing is encoded
+    this.#deflater ??= codec.deflater({ windowBits, level, memLevel });
+    const bytes: unknown = this.#deflater.compress(part);
     // What is cut off at the end must be that, or the peer could not read on.
     if (bytes instanceof Uint8Array && isFlushed(bytes)) return bytes;
     throw new TypeError(
@@ -358,6 +341,18 @@ class Deflated implements Extension {
       inflater?.close();
     }
   }
+}
+
+/** The windows that zlib can keep to, and so most codecs. */
+const WINDOWS: readonly number[] = [9, 10, 11, 12, 13, 14, 15];
+
+/** The largest window of a codec that is within what was agreed on, if any. */
+function windowOf(codec: DeflateCodec, agreed: number): number | undefined {
+  let best: number | undefined = undefined;
+  for (const bits of codec.windowBits ?? WINDOWS) {
+    if (bits <= agreed && bits > (best ?? 0)) best = bits;
+  }
+  return best;
 }
 
 /** Whether a part ends with what a flush leaves (section 7.2.1, `TAIL`). */

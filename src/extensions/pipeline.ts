@@ -187,7 +187,13 @@ export class Pipeline {
   /** What was encoded since `save` has not been sent. */
   abandon(): void {
     this.#encoders = this.#saved;
-    for (const extension of this.#extensions) extension.abandon?.();
+    for (const extension of this.#extensions) {
+      try {
+        extension.abandon?.();
+      } catch {
+        // What is to be told is why nothing was sent, and to all.
+      }
+    }
   }
 
   /** Lets go of all that the extensions hold. */

@@ -396,46 +396,49 @@ for (const role of ROLES) {
     assertEquals(sent(peer, data), [{ first: 0xc1, payload: HELLO }]);
   });
 
-  Deno.test(`a ${role} sends messages as they are where its codec cannot keep to the window`, () => {
-    let made = 0;
-    const codec: DeflateCodec = {
-      ...portableCodec,
-      deflater(settings) {
-        made++;
-        if (settings.windowBits < 15) throw new RangeError("15 bits it is");
-        return portableCodec.deflater(settings);
-      },
-    };
+  Deno.test(`a ${role} compresses with the largest window that its codec has within the agreed one`, () => {
     const own = role === "client" ? CB : SB;
-    const ws = connection(role, `${own}=14; ${ST}; ${CT}`, { ...ALL, codec });
-    const data = { type: "text", message: "Hello" } as const;
-    const plain = { first: 0x81, payload: "48 65 6c 6c 6f" };
-    assertEquals(sent(ws, data), [plain]);
-    assertEquals(sent(ws, { ...data, compress: true }), [plain]);
-    assertEquals(
-      sent(ws, { ...data, fin: false }, { type: "continue" })
-        .map(({ first }) => first),
-      [0x01, 0x80],
-    );
-    assertEquals(made, 1);
-    assertEquals(
-      sent(connection(role, "", { ...ALL, codec }), data),
-      [{ first: 0xc1, payload: HELLO }],
-    );
-    // All else that it throws is the caller's to see.
-    const broken = connection(role, "", {
-      codec: {
-        ...portableCodec,
-        deflater() {
-          throw new TypeError("broken");
-        },
-      },
-    });
-    assertThrows(
-      () => broken.send({ ...data, compress: true }),
-      TypeError,
-      "broken",
-    );
+    const seven = [9, 10, 11, 12, 13, 14, 15];
+    const tables: [
+      windowBits: readonly number[] | undefined,
+      used: Record<number, number | undefined>,
+    ][] = [
+      [undefined, { 8: undefined, 9: 9, 12: 12, 15: 15 }],
+      [seven, { 8: undefined, 9: 9, 12: 12, 15: 15 }],
+      [[15], { 8: undefined, 9: undefined, 14: undefined, 15: 15 }],
+      [[12, 9, 11], { 8: undefined, 9: 9, 10: 9, 11: 11, 12: 12, 15: 12 }],
+      [[8], { 8: 8, 15: 8 }],
+      [[], { 8: undefined, 15: undefined }],
+    ];
+    for (const [windowBits, used] of tables) {
+      for (const [bits, expected] of Object.entries(used)) {
+        const seen: number[] = [];
+        const codec: DeflateCodec = {
+          ...portableCodec,
+          windowBits,
+          deflater(settings) {
+            seen.push(settings.windowBits);
+            return portableCodec.deflater({ ...settings, windowBits: 9 });
+          },
+        };
+        const ws = connection(role, `${own}=${bits}`, { ...ALL, codec });
+        const data = { type: "text", message: "Hello" } as const;
+        const isPlain = expected === undefined;
+        assertEquals(
+          sent(ws, data),
+          isPlain
+            ? [{ first: 0x81, payload: "48 65 6c 6c 6f" }]
+            : [{ first: 0xc1, payload: HELLO }],
+        );
+        assertEquals(
+          sent(ws, { ...data, compress: true, fin: false }, {
+            type: "continue",
+          }).map(({ first }) => first),
+          [isPlain ? 0x01 : 0x41, 0x80],
+        );
+        assertEquals(seen, isPlain ? [] : [expected]);
+      }
+    }
   });
 
   Deno.test(`a ${role} sends nothing that a codec has not flushed`, () => {
@@ -625,6 +628,7 @@ for (const role of ROLES) {
     });
     const [ownBits, peerBits] = role === "client" ? [11, 10] : [10, 11];
     assertEquals(calls, []);
+    ws.send({ type: "text" });
     ws.send({ type: "text", compress: false });
     assertEquals(calls, []);
     ws.send({ type: "text", message: "a" });
@@ -701,17 +705,33 @@ for (const role of ROLES) {
   });
 }
 
-Deno.test("a server sends prepared messages as they are where its codec cannot keep to the window", () => {
-  const codec: DeflateCodec = {
+Deno.test("a prepared message is compressed once, and as it is where there is no window for it", () => {
+  let made = 0;
+  const counting = (windowBits?: readonly number[]): DeflateCodec => ({
     ...portableCodec,
-    deflater() {
-      throw new RangeError("no window is good enough");
+    windowBits,
+    deflater(settings) {
+      made++;
+      return portableCodec.deflater(settings);
     },
-  };
-  const ws = connection("server", ST, { ...ALL, codec });
-  const prepared = new PreparedMessage({ type: "text", message: "Hello" });
-  for (const _ of [1, 2]) {
-    assertEquals(toHex(ws.send(prepared)), "81 05 48 65 6c 6c 6f");
+  });
+  for (
+    const [codec, expected] of [
+      [counting(), "c1 07 f2 48 cd c9 c9 07 00"],
+      [counting([]), "81 05 48 65 6c 6c 6f"],
+    ] as const
+  ) {
+    made = 0;
+    const deflate = permessageDeflate({ ...ALL, codec });
+    const prepared = new PreparedMessage({ type: "text", message: "Hello" });
+    for (let i = 0; i < 5; i++) {
+      const answer = deflate.answer(read(ST));
+      assert(answer !== undefined);
+      const extensions = [answer.extension];
+      const ws = new Connection("server", { extensions });
+      assertEquals(toHex(ws.send(prepared)), expected);
+    }
+    assertEquals(made, expected.startsWith("c1") ? 1 : 0);
   }
 });
 

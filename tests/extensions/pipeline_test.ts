@@ -182,6 +182,22 @@ Deno.test("save() and abandon() tell all extensions, whether they encode or not"
   assertEquals(all.encodes, false);
 });
 
+Deno.test("abandon() tells all, though one of them cannot", () => {
+  const log: string[] = [];
+  const first = new Spy("first", [1, 0, 0], log);
+  const second = new Spy("second", [0, 1, 0], log);
+  Object.assign(first, {
+    abandon() {
+      throw new Error("stuck");
+    },
+  });
+  Object.assign(second, { abandon: () => log.push("abandon") });
+  const both = pipeline(first, second);
+  both.save();
+  both.abandon();
+  assertEquals(log, ["abandon"]);
+});
+
 Deno.test("encode() gives back the payload where nobody wants the message", () => {
   const one = pipeline(new Xor(1));
   const payload = utf8("x");
