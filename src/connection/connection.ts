@@ -150,6 +150,8 @@ export class Connection<
   /** Whether frames are read in this phase. */
   #isReading = true;
   #atEnd = false;
+  /** Whether the extensions are at it. */
+  #isDecoding = false;
   #sent: CloseInfo | null = null;
   #received: CloseInfo | null = null;
   #failure: Failure | null = null;
@@ -234,10 +236,14 @@ export class Connection<
    * @returns The event; or `NEED_DATA` where `recv` must be given more first; or
    * `CONNECTION_CLOSED`, for ever, once nothing more will be received. A reply
    * may still be owed then: `state` is `"closing"` as long as it is.
+   * @throws {LocalProtocolError} If one of the connection's extensions asks while it
+   * decodes
    */
   nextEvent(): ReceivedEvent<O, R> | Information {
     if (!this.#isReading) return Information.CONNECTION_CLOSED;
-    const event = this.#receiver.next();
+    const event = this.#pipeline === undefined
+      ? this.#receiver.next()
+      : this.#decoding(() => this.#receiver.next());
     if (event !== undefined) {
       if (event.type === "close") {
         this.#received = {
@@ -250,7 +256,7 @@ export class Connection<
       // The receiver takes the names from the table that made the types.
       return event as ReceivedEvent<O, R>;
     }
-    if (this.#atEnd) this.#receiver.end();
+    if (this.#atEnd) this.#decoding(() => this.#receiver.end());
     const { failure } = this.#receiver;
     if (failure !== undefined) return this.#fail(failure, "receive-failure");
     if (!this.#atEnd) return Information.NEED_DATA;
@@ -262,6 +268,21 @@ export class Connection<
       },
       "receive-end",
     );
+  }
+
+  /** Does some work in which extensions may be at it. */
+  #decoding<T>(work: () => T): T {
+    if (this.#isDecoding) {
+      throw new LocalProtocolError(
+        "Cannot give an event while an extension decodes",
+      );
+    }
+    this.#isDecoding = true;
+    try {
+      return work();
+    } finally {
+      this.#isDecoding = false;
+    }
   }
 
   /**
@@ -308,10 +329,12 @@ export class Connection<
    * @returns The bytes to write
    * @throws {LocalProtocolError} If the protocol forbids it as the connection
    * stands: after a close, out of order among fragments, a control frame that is
-   * fragmented or has more than 125 bytes, a code or a bit that may not be sent
+   * fragmented or has more than 125 bytes, a code or a bit that may not be sent, a
+   * message while one of the connection's extensions encodes another
    * @throws {TypeError} If the data is not of the right kind: no such type, text
    * that is not UTF-8 or has a lone surrogate, shared or detached memory
-   * @throws {RangeError} If a client sends a prepared message
+   * @throws {RangeError} If a client sends a prepared message. Besides, what an
+   * extension throws as it encodes
    *
    * @example Text, a fragmented message, a close
    * ```ts
@@ -415,7 +438,7 @@ export class Connection<
     const items = [...list];
     const plans: Plan[] = [];
     let phase = this.#phase;
-    this.#sender.save();
+    const before = this.#sender.save();
     try {
       for (const item of items) {
         const isPrepared = item instanceof PreparedMessage;
@@ -430,7 +453,7 @@ export class Connection<
       this.#sending(phase, plans.at(-1)?.close);
       return bytes;
     } catch (error) {
-      this.#sender.restore();
+      this.#sender.restore(before);
       throw error;
     }
   }
@@ -501,14 +524,15 @@ export class Connection<
     const payload = closePayload(statusCode, reason);
     const message = new TextDecoder().decode(payload.subarray(2));
     const plan = controlPlan(Opcode.CLOSE, payload, { statusCode, message });
+    const bytes = this.#sender.encode(plan);
     this.#sending("closed", plan.close);
-    return this.#sender.encode(plan);
+    return bytes;
   }
 
-  /** Notes what is being sent. */
+  /** Notes what is being sent: nothing but a close leads to another phase. */
   #sending(phase: Phase, close: CloseInfo | undefined): void {
-    this.#phase = phase;
     if (close === undefined) return;
+    this.#phase = phase;
     this.#sent = close;
     this.#initiator ??= "us";
   }

@@ -319,6 +319,7 @@ export class Receiver {
       };
       return viewOf(value, 0, room);
     } catch (error) {
+      leave(pieces);
       this.#pieceFailure = failureOf(error);
       return undefined;
     }

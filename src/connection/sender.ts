@@ -70,10 +70,11 @@ class Outgoing {
   isText = false;
   readonly utf8 = new Utf8Validator();
 
-  copy(other: Outgoing): void {
+  copy(other: Outgoing): this {
     this.opcode = other.opcode;
     this.isText = other.isText;
     this.utf8.copy(other.utf8);
+    return this;
   }
 }
 
@@ -84,7 +85,9 @@ export class Sender {
   readonly #encoder: Encoder;
   readonly #pipeline: Pipeline | undefined;
   readonly #outgoing = new Outgoing();
-  readonly #before = new Outgoing();
+  /** Whether the extensions are at it. */
+  #isExtending = false;
+
   constructor(settings: Settings) {
     this.#table = settings.table;
     this.#claimed = settings.claimed;
@@ -102,14 +105,14 @@ export class Sender {
     return this.#encoder.within(buffer, work);
   }
 
-  /** Remembers where the messages stand, in case that `restore` is needed. */
-  save(): void {
-    this.#before.copy(this.#outgoing);
+  /** Where the messages stand, in case that `restore` is needed. */
+  save(): Outgoing {
+    return new Outgoing().copy(this.#outgoing);
   }
 
   /** Forgets what was planned since `save`. */
-  restore(): void {
-    this.#outgoing.copy(this.#before);
+  restore(before: Outgoing): void {
+    this.#outgoing.copy(before);
   }
 
   /**
@@ -213,7 +216,7 @@ export class Sender {
 
   /** Encodes one frame. */
   encode(plan: Plan): Uint8Array<ArrayBuffer> {
-    return this.#encoding((pipeline) => {
+    return this.#encoding(!isControl(plan.opcode), (pipeline) => {
       const written = pipeline ? extend(plan, pipeline) : plan;
       // There it takes no more than it needs.
       if (this.#encoder.hasRoom) return this.#encoder.join([written]);
@@ -276,23 +279,36 @@ export class Sender {
 
   /** Encodes several frames into one piece of memory. */
   encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
-    return this.#encoding((pipeline) =>
+    const hasData = plans.some(({ opcode }) => !isControl(opcode));
+    return this.#encoding(hasData, (pipeline) =>
       this.#encoder.join(
         pipeline ? plans.map((plan) => extend(plan, pipeline)) : plans,
-      )
-    );
+      ));
   }
 
-  /** Does some work, and has the extensions forget it where it fails. */
-  #encoding<T>(work: (pipeline: Pipeline | undefined) => T): T {
+  /** Does some work with the extensions, and has them forget it where it fails. */
+  #encoding<T>(
+    hasData: boolean,
+    work: (pipeline: Pipeline | undefined) => T,
+  ): T {
     const pipeline = this.#pipeline;
-    pipeline?.save();
+    // Control frames pass them by, after their close too.
+    if (pipeline === undefined || !hasData) return work(undefined);
+    if (this.#isExtending) {
+      throw new LocalProtocolError(
+        "Cannot send a message while an extension encodes another",
+      );
+    }
+    this.#isExtending = true;
     try {
+      pipeline.save();
       return work(pipeline);
     } catch (error) {
       // The peer will not see what the extensions have encoded so far.
-      pipeline?.abandon();
+      pipeline.abandon();
       throw error;
+    } finally {
+      this.#isExtending = false;
     }
   }
 
@@ -381,13 +397,38 @@ export class Sender {
   }
 }
 
-/** Sends the payload of a data frame through the extensions. */
+/** Memory for a text on its way through the extensions. */
+let scratch = new Uint8Array(16_384);
+
+/** Sends a frame through the extensions. */
 function extend(plan: Plan, pipeline: Pipeline): Written {
+  if (isControl(plan.opcode)) return plan;
+  if (typeof plan.payload !== "string") {
+    return extendBytes(plan, plan.payload, pipeline);
+  }
+  // What an extension sends elsewhere meanwhile has memory of its own.
+  const memory = scratch;
+  scratch = EMPTY;
+  try {
+    const bytes = encodeText(plan.payload, memory);
+    const written = extendBytes(plan, bytes, pipeline);
+    const { payload } = written;
+    // The next text needs the same memory.
+    return typeof payload !== "string" && payload.buffer === memory.buffer
+      ? { first: written.first, payload: payload.slice() }
+      : written;
+  } finally {
+    scratch = memory;
+  }
+}
+
+/** Sends the payload of a data frame through the extensions. */
+function extendBytes(
+  plan: Plan,
+  part: Uint8Array,
+  pipeline: Pipeline,
+): Written {
   const { opcode, first, type, compress } = plan;
-  if (isControl(opcode)) return plan;
-  const part = typeof plan.payload === "string"
-    ? encodeText(plan.payload)
-    : plan.payload;
   const fin = first >= 0x80;
   const bits = opcode === Opcode.CONTINUATION
     ? 0
@@ -397,21 +438,17 @@ function extend(plan: Plan, pipeline: Pipeline): Written {
   if (!(payload instanceof Uint8Array)) {
     throw new TypeError("An extension has encoded to what is not a Uint8Array");
   }
-  return {
-    first: first | bits << 4,
-    // The next text needs the same memory.
-    payload: payload.buffer === scratch.buffer ? payload.slice() : payload,
-  };
+  return { first: first | bits << 4, payload };
 }
 
-/** Memory for a text on its way through the extensions. */
-const scratch = new Uint8Array(16_384);
-
-/** The UTF-8 of a text, good until the next one. */
-function encodeText(text: string): Uint8Array<ArrayBuffer> {
-  if (3 * text.length > scratch.length) return encoder.encode(text);
-  const { written } = encoder.encodeInto(text, scratch);
-  return new Uint8Array(scratch.buffer, 0, written);
+/** The UTF-8 of a text, in some memory if it is large enough. */
+function encodeText(
+  text: string,
+  memory: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  if (3 * text.length > memory.length) return encoder.encode(text);
+  const { written } = encoder.encodeInto(text, memory);
+  return new Uint8Array(memory.buffer, 0, written);
 }
 
 function fragmented(type: string): LocalProtocolError {

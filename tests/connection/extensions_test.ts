@@ -1027,6 +1027,157 @@ for (const role of ROLES) {
     assertEquals(seen, [failure("message-limit", 1009)]);
   });
 
+  Deno.test(`a ${role} leaves a part that gives what is no bytes`, () => {
+    let isLeft = false;
+    const ws = new Connection(role, {
+      extensions: [extension({
+        *decode(part) {
+          try {
+            yield part;
+            yield "text" as unknown as Uint8Array<ArrayBuffer>; // untyped
+          } finally {
+            isLeft = true;
+          }
+        },
+      })],
+    });
+    const frame = { opcode: 2, reserved: RSV1, payload: hex("01") };
+    const seen = received(ws, wire(role, frame));
+    assertEquals(seen, [failure("extension", 1011)]);
+    assert(isLeft);
+  });
+
+  Deno.test(`a ${role} asks nothing of its extensions for control frames, nor once they are closed`, () => {
+    const asked: string[] = [];
+    const names = ["beginEncoding", "encode", "save", "abandon", "sharedKey"];
+    const spy = extension(Object.fromEntries(names.map((name) => [name, () => {
+      asked.push(name);
+      throw new Error("nothing was to be asked");
+    }])));
+    const make = () => new Connection(role, { extensions: [spy] });
+    const pong = [{ type: "pong", message: "a" }, { type: "ping" }] as const;
+    const ws = make();
+    assertEquals(ws.send(pong[0]).length > 0, true);
+    assertEquals(ws.send(pong).length > 0, true);
+    for (
+      const frame of [
+        { opcode: 9, payload: hex("01") },
+        { opcode: 8, payload: hex("03 e8") },
+        { opcode: 3 }, // which breaks a rule
+      ]
+    ) {
+      const ws = make();
+      ws.recv(wire(role, frame));
+      const event = ws.nextEvent();
+      assert(typeof event === "object");
+      assert(ws.reply(event).length > 0);
+      if (frame.opcode !== 9) assertEquals(ws.state, "closed");
+    }
+    const left = make();
+    left.recv(wire(role, { opcode: 8 }));
+    left.nextEvent();
+    assert(left.send({ type: "close", statusCode: 1000 }).length > 0);
+    assertEquals(left.state, "closed");
+    assertEquals(asked, []);
+  });
+
+  Deno.test(`a ${role} gives no event to an extension that decodes`, () => {
+    let thrown: unknown;
+    const ws: Connection = new Connection(role, {
+      extensions: [extension({
+        *decode(part) {
+          try {
+            ws.nextEvent();
+          } catch (error) {
+            thrown = error;
+          }
+          yield part;
+        },
+      })],
+    });
+    const frame = { opcode: 2, reserved: RSV1, payload: hex("01") };
+    ws.recv(concat(wire(role, frame), wire(role, frame)));
+    assertEquals(drain(ws), [
+      event("binary", hex("01")),
+      event("binary", hex("01")),
+    ]);
+    assert(thrown instanceof LocalProtocolError);
+    assertEquals(
+      thrown.message,
+      "Cannot give an event while an extension decodes",
+    );
+    assertEquals(ws.state, "open");
+  });
+
+  Deno.test(`send() of a ${role} sends no message while an extension encodes another, and keeps to a close`, () => {
+    let meanwhile = (): unknown => undefined;
+    const ws: Connection = new Connection(role, {
+      random: () => undefined,
+      extensions: [extension({
+        encode(part) {
+          meanwhile();
+          return part;
+        },
+      })],
+    });
+    const text: SendData = { type: "text", message: "a" };
+    const mask = role === "client" ? 4 : 0;
+    meanwhile = () => ws.send(text);
+    for (const data of [text, [text]] as (SendData | SendData[])[]) {
+      assertThrows(
+        () => ws.send(data),
+        LocalProtocolError,
+        "Cannot send a message while an extension encodes another",
+      );
+    }
+    const begin: SendData = { ...text, fin: false };
+    assertThrows(() => ws.send(begin), LocalProtocolError);
+    // Control frames go between, in a list too; nothing is forgotten by that.
+    meanwhile = () => {
+      ws.send([{ type: "ping" }]);
+      ws.send({ type: "ping" });
+      throw new Error("after the pings");
+    };
+    assertThrows(
+      () => ws.send([{ ...text, fin: false }, { type: "continue" }]),
+      Error,
+      "after the pings",
+    );
+    assertThrows(() => ws.send({ type: "continue" }), LocalProtocolError);
+    meanwhile = () => undefined;
+    assertEquals(ws.send(text).length, 3 + mask);
+    // A close is out, whatever was at work.
+    meanwhile = () => ws.send({ type: "close", statusCode: 1000 });
+    ws.send(text);
+    assertEquals(ws.state, "closing");
+    assertThrows(() => ws.send(text), LocalProtocolError);
+  });
+
+  Deno.test(`a ${role} sends its own text, whatever an extension sends elsewhere`, () => {
+    const elsewhere = new Connection("server", { extensions: [extension()] });
+    const message = "the secret of another connection";
+    const chatter = () => elsewhere.send({ type: "text", message });
+    const ws = new Connection(role, {
+      random: (bytes) => bytes.fill(0),
+      extensions: [extension({
+        beginEncoding() {
+          chatter();
+          return RSV1;
+        },
+        encode(part) {
+          chatter();
+          return part;
+        },
+      })],
+    });
+    const peer = new Connection(other(role), { extensions: [extension()] });
+    const texts = ["hello", "", "grüße", "x".repeat(20_000)];
+    for (const text of texts) {
+      peer.recv(ws.send({ type: "text", message: text }));
+    }
+    assertEquals(drain(peer), texts.map((text) => event("text", text)));
+  });
+
   Deno.test(`a ${role} limits frames as they are on the wire`, () => {
     const ws = new Connection(role, {
       extensions: [deflated()],
@@ -1341,6 +1492,39 @@ Deno.test("an extension with a state within the message goes back to where a sen
   isBroken = false;
   peer.recv(ws.send(more(true, 4)));
   assertEquals(drain(peer), [event("binary", bytes(1, 4))]);
+});
+
+Deno.test("send() throws why nothing was sent, though an extension cannot abandon it", () => {
+  let isBroken = false;
+  const chain = (isSender: boolean) => [
+    extension({
+      reserved: RSV2,
+      begin: () => true,
+      beginEncoding: () => RSV2,
+      abandon() {
+        throw new Error("stuck");
+      },
+    }),
+    deflated(),
+    extension({
+      reserved: [0, 0, 1],
+      beginEncoding: () => [0, 0, 1],
+      encode(part) {
+        if (isSender && isBroken) throw new Error("the reason");
+        return part;
+      },
+    }),
+  ];
+  const ws = new Connection("server", { extensions: chain(true) });
+  const peer = new Connection("client", { extensions: chain(false) });
+  const message = "what was said is said again, and not again".repeat(3);
+  for (const broken of [false, true, false]) {
+    isBroken = broken;
+    const send = () => ws.send({ type: "text", message });
+    if (broken) assertThrows(send, Error, "the reason");
+    else peer.recv(send());
+  }
+  assertEquals(drain(peer), [event("text", message), event("text", message)]);
 });
 
 Deno.test("send() that fails behind an extension leaves the peer able to read on", () => {
