@@ -4,6 +4,7 @@
 import { acceptKey } from "../../src/handshake/accept_key.ts";
 import { ClientHandshake } from "../../src/handshake/client.ts";
 import {
+  type FieldElement,
   formatElements,
   isToken,
   parseElements,
@@ -340,6 +341,25 @@ const deflates = [
   }),
 ];
 
+/** Elements are written as they were read, unless a quoted value is no token. */
+function checkWriting(elements: readonly FieldElement[], value: string): void {
+  const isWritable = elements.every(({ parameters }) =>
+    parameters.every(([, value]) => value === null || isToken(value))
+  );
+  let text: string | undefined = undefined;
+  try {
+    text = formatElements(elements);
+  } catch (error) {
+    holds(error instanceof TypeError, `formatElements() throws ${error}`);
+  }
+  holds((text !== undefined) === isWritable, `${value} becomes ${text}`);
+  holds(
+    text === undefined ||
+      JSON.stringify(parseElements(text)) === JSON.stringify(elements),
+    `${value} becomes ${text}`,
+  );
+}
+
 /** Checks what holds of the grammar of fields for any value. */
 export function checkField(dice: Dice, value: string): void {
   const elements = parseElements(value);
@@ -359,12 +379,7 @@ export function checkField(dice: Dice, value: string): void {
         }
       }
     }
-    const text = formatElements(elements);
-    const again = parseElements(text);
-    holds(
-      JSON.stringify(again) === JSON.stringify(elements),
-      `${value} becomes ${text}`,
-    );
+    checkWriting(elements, value);
   }
   const tokens = parseTokens(value);
   if (tokens !== undefined) {
