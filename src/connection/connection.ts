@@ -150,8 +150,6 @@ export class Connection<
   /** Whether frames are read in this phase. */
   #isReading = true;
   #atEnd = false;
-  /** Whether the extensions are at it. */
-  #isDecoding = false;
   #sent: CloseInfo | null = null;
   #received: CloseInfo | null = null;
   #failure: Failure | null = null;
@@ -236,14 +234,13 @@ export class Connection<
    * @returns The event; or `NEED_DATA` where `recv` must be given more first; or
    * `CONNECTION_CLOSED`, for ever, once nothing more will be received. A reply
    * may still be owed then: `state` is `"closing"` as long as it is.
-   * @throws {LocalProtocolError} If one of the connection's extensions asks while it
-   * decodes
+   * @throws {LocalProtocolError} If one of its extensions asks while it is at work
    */
   nextEvent(): ReceivedEvent<O, R> | Information {
     if (!this.#isReading) return Information.CONNECTION_CLOSED;
     const event = this.#pipeline === undefined
       ? this.#receiver.next()
-      : this.#decoding(() => this.#receiver.next());
+      : this.#nextDecoded(this.#pipeline);
     if (event !== undefined) {
       if (event.type === "close") {
         this.#received = {
@@ -256,7 +253,6 @@ export class Connection<
       // The receiver takes the names from the table that made the types.
       return event as ReceivedEvent<O, R>;
     }
-    if (this.#atEnd) this.#decoding(() => this.#receiver.end());
     const { failure } = this.#receiver;
     if (failure !== undefined) return this.#fail(failure, "receive-failure");
     if (!this.#atEnd) return Information.NEED_DATA;
@@ -270,18 +266,16 @@ export class Connection<
     );
   }
 
-  /** Does some work in which extensions may be at it. */
-  #decoding<T>(work: () => T): T {
-    if (this.#isDecoding) {
-      throw new LocalProtocolError(
-        "Cannot give an event while an extension decodes",
-      );
-    }
-    this.#isDecoding = true;
+  /** What the receiver gives where extensions are asked for it. */
+  #nextDecoded(pipeline: Pipeline): ReturnType<Receiver["next"]> {
+    if (pipeline.isAtWork) throw usedWithin("give an event");
+    pipeline.isAtWork = true;
     try {
-      return work();
+      const event = this.#receiver.next();
+      if (event === undefined && this.#atEnd) this.#receiver.end();
+      return event;
     } finally {
-      this.#isDecoding = false;
+      pipeline.isAtWork = false;
     }
   }
 
@@ -290,6 +284,7 @@ export class Connection<
    * `CONNECTION_CLOSED`.
    *
    * @returns The events, each made when it is asked for
+   * @throws {LocalProtocolError} If one of its extensions asks while it is at work
    *
    * @example Everything that one read brought
    * ```ts
@@ -329,8 +324,8 @@ export class Connection<
    * @returns The bytes to write
    * @throws {LocalProtocolError} If the protocol forbids it as the connection
    * stands: after a close, out of order among fragments, a control frame that is
-   * fragmented or has more than 125 bytes, a code or a bit that may not be sent, a
-   * message while one of the connection's extensions encodes another
+   * fragmented or has more than 125 bytes, a code or a bit that may not be sent; and
+   * anything while one of its extensions is at work
    * @throws {TypeError} If the data is not of the right kind: no such type, text
    * that is not UTF-8 or has a lone surrogate, shared or detached memory
    * @throws {RangeError} If a client sends a prepared message. Besides, what an
@@ -375,6 +370,7 @@ export class Connection<
       | Iterable<SendData<O> | PreparedMessage<O>>,
     into?: Uint8Array | undefined,
   ): Uint8Array<ArrayBuffer> {
+    if (this.#pipeline?.isAtWork === true) throw usedWithin("send");
     if (into === undefined) {
       // What a list or a getter sends meanwhile is not for the buffer.
       return this.#sender.hasRoom
@@ -398,7 +394,8 @@ export class Connection<
     }
     if (this.#phase === "open") {
       const bytes = this.#sender.encodeWhole(data as Partial<SendData<O>>);
-      if (bytes !== undefined) return bytes;
+      // A getter of the data may have closed it.
+      if (bytes !== undefined && this.#phase === "open") return bytes;
     }
     if (data instanceof PreparedMessage) return this.#sendPrepared(data);
     if (!isOne(data)) return this.#sendAll(data);
@@ -407,8 +404,10 @@ export class Connection<
     if (data.fin === false || opcode === Opcode.CONTINUATION) {
       return this.#sendAll([data]);
     }
-    const phase = this.#step(this.#phase, opcode, data.type, undefined);
+    const before = this.#phase;
+    const phase = this.#step(before, opcode, data.type, undefined);
     const plan = this.#sender.plan(opcode, data);
+    this.#checkStill(before);
     // There may be no memory for it: what is not encoded is not sent.
     const bytes = this.#sender.encode(plan);
     this.#sending(phase, plan.close);
@@ -437,7 +436,8 @@ export class Connection<
     // Read before anything is judged: something may be sent as it is read.
     const items = [...list];
     const plans: Plan[] = [];
-    let phase = this.#phase;
+    const began = this.#phase;
+    let phase = began;
     const before = this.#sender.save();
     try {
       for (const item of items) {
@@ -448,6 +448,7 @@ export class Connection<
         phase = this.#step(phase, opcode, data.type, plans.at(-1)?.close);
         plans.push(this.#sender.plan(opcode, data));
       }
+      this.#checkStill(began);
       const bytes = this.#sender.encodeAll(plans);
       // Nothing follows a close, so it can only be the last.
       this.#sending(phase, plans.at(-1)?.close);
@@ -462,7 +463,8 @@ export class Connection<
    * Encodes what RFC 6455 wants in answer to an event: for a ping, its pong while
    * the connection is open; for a close, a close with the same code; for a fail,
    * a close with its code and message. For anything else, for what was answered
-   * already, and where our own close is out: no bytes. It never throws.
+   * already, where our own close is out, and while an extension is at work: no bytes.
+   * It never throws.
    *
    * @param event What `nextEvent` gave, or several
    * @returns The bytes to write
@@ -488,6 +490,16 @@ export class Connection<
     event: ReceivedEvent<O, R> | Iterable<ReceivedEvent<O, R>>,
   ): Uint8Array<ArrayBuffer> {
     if (typeof event !== "object" || event === null) return EMPTY;
+    if (this.#pipeline?.isAtWork === true) return EMPTY;
+    // As with `send`: what is answered within one is not for its buffer.
+    return this.#sender.hasRoom
+      ? this.#sender.within(undefined, () => this.#replies(event))
+      : this.#replies(event);
+  }
+
+  #replies(
+    event: ReceivedEvent<O, R> | Iterable<ReceivedEvent<O, R>>,
+  ): Uint8Array<ArrayBuffer> {
     if (isOne(event)) return this.#replyTo(event);
     return concat(Array.from(event, (one) => this.#replyTo(one)));
   }
@@ -527,6 +539,14 @@ export class Connection<
     const bytes = this.#sender.encode(plan);
     this.#sending("closed", plan.close);
     return bytes;
+  }
+
+  /** Checks that no getter of the data has brought the connection further. */
+  #checkStill(phase: Phase): void {
+    if (this.#phase === phase) return;
+    throw new LocalProtocolError(
+      `Cannot send: the connection is ${this.state} since the data was read`,
+    );
   }
 
   /** Notes what is being sent: nothing but a close leads to another phase. */
@@ -585,6 +605,13 @@ export class Connection<
       code === undefined ? "without a code" : `with code ${code}`
     }`;
   }
+}
+
+/** A connection was used from within an extension of its own. */
+function usedWithin(verb: string): LocalProtocolError {
+  return new LocalProtocolError(
+    `Cannot ${verb} while an extension is at work on the connection`,
+  );
 }
 
 /** A control frame that needs no judging. */

@@ -78,6 +78,9 @@ class Outgoing {
   }
 }
 
+/** Where they stand when none is under way. */
+const NOTHING = new Outgoing();
+
 /** Makes bytes of what is to be sent. */
 export class Sender {
   readonly #table: OpcodeTable;
@@ -85,8 +88,6 @@ export class Sender {
   readonly #encoder: Encoder;
   readonly #pipeline: Pipeline | undefined;
   readonly #outgoing = new Outgoing();
-  /** Whether the extensions are at it. */
-  #isExtending = false;
 
   constructor(settings: Settings) {
     this.#table = settings.table;
@@ -107,7 +108,9 @@ export class Sender {
 
   /** Where the messages stand, in case that `restore` is needed. */
   save(): Outgoing {
-    return new Outgoing().copy(this.#outgoing);
+    return this.#outgoing.opcode === 0
+      ? NOTHING
+      : new Outgoing().copy(this.#outgoing);
   }
 
   /** Forgets what was planned since `save`. */
@@ -216,15 +219,20 @@ export class Sender {
 
   /** Encodes one frame. */
   encode(plan: Plan): Uint8Array<ArrayBuffer> {
-    return this.#encoding(!isControl(plan.opcode), (pipeline) => {
-      const written = pipeline ? extend(plan, pipeline) : plan;
-      // There it takes no more than it needs.
-      if (this.#encoder.hasRoom) return this.#encoder.join([written]);
-      const { first, payload } = written;
-      return typeof payload === "string"
-        ? this.#encoder.text(first, payload)
-        : this.#encoder.bytes(first, payload);
-    });
+    // Control frames pass extensions by.
+    const pipeline = isControl(plan.opcode) ? undefined : this.#pipeline;
+    return pipeline === undefined
+      ? this.#write(plan)
+      : encoding(pipeline, () => this.#write(extend(plan, pipeline)));
+  }
+
+  #write(written: Written): Uint8Array<ArrayBuffer> {
+    // There it takes no more than it needs.
+    if (this.#encoder.hasRoom) return this.#encoder.join([written]);
+    const { first, payload } = written;
+    return typeof payload === "string"
+      ? this.#encoder.text(first, payload)
+      : this.#encoder.bytes(first, payload);
   }
 
   /**
@@ -273,43 +281,23 @@ export class Sender {
     const length = prepared.length ??= typeof message === "string"
       ? utf8Length(message)
       : message.byteLength;
-    const key = this.#pipeline.sharedKey({ type, length, fin: true, compress });
+    const pipeline = this.#pipeline;
+    const key = pipeline.working(() =>
+      pipeline.sharedKey({ type, length, fin: true, compress })
+    );
     return key === undefined ? undefined : `${opcode} ${key}`;
   }
 
   /** Encodes several frames into one piece of memory. */
   encodeAll(plans: readonly Plan[]): Uint8Array<ArrayBuffer> {
-    const hasData = plans.some(({ opcode }) => !isControl(opcode));
-    return this.#encoding(hasData, (pipeline) =>
-      this.#encoder.join(
-        pipeline ? plans.map((plan) => extend(plan, pipeline)) : plans,
-      ));
-  }
-
-  /** Does some work with the extensions, and has them forget it where it fails. */
-  #encoding<T>(
-    hasData: boolean,
-    work: (pipeline: Pipeline | undefined) => T,
-  ): T {
     const pipeline = this.#pipeline;
-    // Control frames pass them by, after their close too.
-    if (pipeline === undefined || !hasData) return work(undefined);
-    if (this.#isExtending) {
-      throw new LocalProtocolError(
-        "Cannot send a message while an extension encodes another",
+    // After their close, there are none but these.
+    return pipeline === undefined || plans.every(isControlPlan)
+      ? this.#encoder.join(plans)
+      : encoding(
+        pipeline,
+        () => this.#encoder.join(plans.map((plan) => extend(plan, pipeline))),
       );
-    }
-    this.#isExtending = true;
-    try {
-      pipeline.save();
-      return work(pipeline);
-    } catch (error) {
-      // The peer will not see what the extensions have encoded so far.
-      pipeline.abandon();
-      throw error;
-    } finally {
-      this.#isExtending = false;
-    }
   }
 
   #bitsOf(reserved: Reserved): number {
@@ -395,6 +383,24 @@ export class Sender {
     }
     throw new TypeError("Cannot send bytes as text that are not UTF-8");
   }
+}
+
+/** Does some work with the extensions, and has them forget it where it fails. */
+function encoding<T>(pipeline: Pipeline, work: () => T): T {
+  return pipeline.working(() => {
+    try {
+      pipeline.save();
+      return work();
+    } catch (error) {
+      // The peer will not see what the extensions have encoded so far.
+      pipeline.abandon();
+      throw error;
+    }
+  });
+}
+
+function isControlPlan({ opcode }: Plan): boolean {
+  return isControl(opcode);
 }
 
 /** Memory for a text on its way through the extensions. */

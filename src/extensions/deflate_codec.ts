@@ -53,8 +53,9 @@ import { allocate, CARVE_BYTES, EMPTY } from "../framing/slab.ts";
 /** How a {@linkcode Deflater} compresses. */
 export interface DeflateSettings {
   /**
-   * The base-2 logarithm of the window in bytes, 9 to 15: `server_max_window_bits`
-   * or `client_max_window_bits` (RFC 7692, section 7.1.2). Not 8, unless the codec says
+   * The base-2 logarithm of the window in bytes, 9 to 15: at most what was agreed on as
+   * `server_max_window_bits` or `client_max_window_bits` (RFC 7692, section 7.1.2), and
+   * one of {@linkcode DeflateCodec.windowBits}. Not 8, unless the codec says
    * that it can: zlib has no such window for raw DEFLATE, and compresses with 9 where 8
    * is asked for, so that the peer would find distances longer than it can reach.
    */

@@ -53,8 +53,8 @@ export interface PartPosition {
  * it throws while receiving fails the connection: an {@linkcode ExtensionError}
  * with its code, anything else with 1011. What it throws while sending, `send` throws.
  *
- * While one is at work on a connection, it must not ask that connection for events or
- * send messages through it: both throw.
+ * While one is at work on a connection, that is not to be used: `nextEvent` and `send`
+ * throw, and `reply` gives no bytes.
  *
  * Of several, messages to be sent go through them in the order of the server's answer,
  * and messages that are received in the opposite one. Who is not the first to decode
@@ -263,8 +263,9 @@ export interface ClientExtension {
    * Judges the parameters of the server's answer.
    *
    * @param parameters The parameters; nothing has been judged of them
-   * @returns The extension for the connection. It had better hold nothing yet: if the
-   * handshake fails after this, its `close` is not called
+   * @returns The extension for the connection. It had better hold nothing yet: if it is
+   * refused, as it claims other bits, or the handshake fails after this, its `close` is
+   * not called
    * @throws {ExtensionError} If they are no answer to any of the offers: the handshake
    * fails, with whatever code
    */

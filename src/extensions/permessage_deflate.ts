@@ -58,14 +58,14 @@ export interface PermessageDeflateOptions {
   clientNoContextTakeover?: boolean | undefined;
   /**
    * The size of the server's window, which has 2^bits bytes. With 8 the server
-   * sends nothing compressed.
+   * sends nothing compressed, unless its codec has such a window.
    *
    * @default {undefined} as large as the client allows
    */
   serverMaxWindowBits?: WindowBits | undefined;
   /**
-   * The size of the client's window. A server that sets this declines the offers
-   * of clients that cannot keep to it.
+   * The size of the client's window, with 8 as above. A server that sets this declines
+   * the offers of clients that cannot keep to it.
    *
    * @default {undefined} as large as the server allows
    */
@@ -119,6 +119,7 @@ const MEM_LEVEL = 8;
  * @param options What to ask for or to grant, and how hard to compress
  * @returns What the handshakes of either side take as one of their `extensions`
  * @throws {RangeError} If an option is out of range
+ * @throws {TypeError} If the codec's `windowBits` is no array
  *
  * @example Both sides of a handshake
  * ```ts
@@ -178,6 +179,8 @@ interface Settings {
   readonly level: number;
   readonly memLevel: number;
   readonly codec: DeflateCodec;
+  /** The windows of our own that it has. */
+  readonly windows: readonly number[];
 }
 
 let nextId = 0;
@@ -207,7 +210,18 @@ function settingsOf(options: PermessageDeflateOptions): Settings {
     level: within("level", options.level ?? LEVEL, 0, 9),
     memLevel: within("memLevel", options.memLevel ?? MEM_LEVEL, 1, 9),
     codec,
+    windows: windowsOf(codec),
   };
+}
+
+/** The windows that zlib can keep to, and so most codecs. */
+const WINDOWS: readonly number[] = [9, 10, 11, 12, 13, 14, 15];
+
+function windowsOf({ windowBits = WINDOWS }: DeflateCodec): number[] {
+  if (!Array.isArray(windowBits)) {
+    throw new TypeError("Cannot use a codec whose `windowBits` is no array");
+  }
+  return windowBits.map((bits) => within("windowBits", bits, 8, 15));
 }
 
 function within(
@@ -251,7 +265,9 @@ class Deflated implements Extension {
     const serverBits = agreed.serverMaxWindowBits ?? 15;
     const { clientNoContextTakeover, serverNoContextTakeover } = agreed;
     const isClient = role === "client";
-    this.#bits = windowOf(settings.codec, isClient ? clientBits : serverBits);
+    const agreedBits = isClient ? clientBits : serverBits;
+    const windows = settings.windows.filter((bits) => bits <= agreedBits);
+    this.#bits = windows.length === 0 ? undefined : Math.max(...windows);
     this.#forgets = isClient
       ? clientNoContextTakeover
       : serverNoContextTakeover;
@@ -327,7 +343,15 @@ class Deflated implements Extension {
   }
 
   abandon(): void {
-    this.#deflater?.reset();
+    const deflater = this.#deflater;
+    this.#deflater = undefined;
+    try {
+      deflater?.reset();
+      this.#deflater = deflater;
+    } catch {
+      // What it remembers, the peer does not know: another one begins anew.
+      deflater?.close();
+    }
   }
 
   close(): void {
@@ -341,18 +365,6 @@ class Deflated implements Extension {
       inflater?.close();
     }
   }
-}
-
-/** The windows that zlib can keep to, and so most codecs. */
-const WINDOWS: readonly number[] = [9, 10, 11, 12, 13, 14, 15];
-
-/** The largest window of a codec that is within what was agreed on, if any. */
-function windowOf(codec: DeflateCodec, agreed: number): number | undefined {
-  let best: number | undefined = undefined;
-  for (const bits of codec.windowBits ?? WINDOWS) {
-    if (bits <= agreed && bits > (best ?? 0)) best = bits;
-  }
-  return best;
 }
 
 /** Whether a part ends with what a flush leaves (section 7.2.1, `TAIL`). */

@@ -15,6 +15,8 @@ import {
 export class Pipeline {
   /** The reserved bits that they claim together. */
   readonly bits: number;
+  /** Whether one of them is at work: then nobody may use the connection. */
+  isAtWork = false;
   readonly #extensions: readonly Extension[];
   /** Those that decode the message that is being received, the last one first. */
   #decoders: Extension[] = [];
@@ -50,6 +52,16 @@ export class Pipeline {
     }
     this.bits = taken & ~claimed;
     this.#extensions = [...extensions];
+  }
+
+  /** Has them at work. */
+  working<T>(work: () => T): T {
+    this.isAtWork = true;
+    try {
+      return work();
+    } finally {
+      this.isAtWork = false;
+    }
   }
 
   /**

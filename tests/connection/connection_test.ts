@@ -969,7 +969,19 @@ Deno.test("a close that a client cannot encode is not sent", () => {
     assertThrows(() => ws.send(data), Error, "no randomness");
     assertEquals([ws.state, ws.summary], ["open", undefined]);
   }
+  // What is owed is still owed.
+  const asked = new Connection("client", {
+    random: () => {
+      if (!hasRandom) throw new Error("no randomness");
+    },
+  });
+  asked.recv(hex("88 00"));
+  const [event] = asked.events();
+  assertThrows(() => asked.reply(event), Error, "no randomness");
+  assertEquals([asked.state, asked.summary?.sent], ["closing", null]);
   hasRandom = true;
   ws.send(close);
   assertEquals(ws.state, "closing");
+  assertEquals(asked.reply(event), hex("88 80 00 00 00 00"));
+  assertEquals(asked.state, "closed");
 });

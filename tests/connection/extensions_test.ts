@@ -14,6 +14,7 @@ import {
 } from "../../src/connection/connection.ts";
 import type { FailEvent, SendData } from "../../src/connection/event.ts";
 import { type Delivery, settingsOf } from "../../src/connection/options.ts";
+import { PreparedMessage } from "../../src/connection/prepared.ts";
 import { LocalProtocolError } from "../../src/errors.ts";
 import {
   type DeflateCodec,
@@ -1081,76 +1082,116 @@ for (const role of ROLES) {
     assertEquals(asked, []);
   });
 
-  Deno.test(`a ${role} gives no event to an extension that decodes`, () => {
-    let thrown: unknown;
+  Deno.test(`a ${role} is not to be used while an extension is at work on it`, () => {
+    const ping = wire(role, { opcode: 9, payload: hex("61") });
+    const seen: Seen[] = [];
+    let asked = 0;
+    /** What an extension does where it should not. */
+    const misuse = () => {
+      asked++;
+      for (
+        const use of [
+          () => ws.nextEvent(),
+          () => [...ws.events()],
+          () => ws.send({ type: "text", message: "b" }),
+          () => ws.send([{ type: "ping" }]),
+          () => ws.send({ type: "close" }),
+        ]
+      ) {
+        assertThrows(
+          use,
+          LocalProtocolError,
+          "while an extension is at work on the connection",
+        );
+      }
+      assertEquals(ws.reply(pinged), hex(""));
+    };
     const ws: Connection = new Connection(role, {
+      random: (bytes) => bytes.fill(0),
       extensions: [extension({
-        *decode(part) {
-          try {
-            ws.nextEvent();
-          } catch (error) {
-            thrown = error;
-          }
+        begin() {
+          misuse();
+          return true;
+        },
+        gathers() {
+          misuse();
+          return true;
+        },
+        *decode(part, { messageEnd }) {
+          misuse();
           yield part;
+          misuse();
+          if (!messageEnd) throw new Error("The stream has ended");
+        },
+        save: misuse,
+        beginEncoding() {
+          misuse();
+          return RSV1;
+        },
+        encode(part) {
+          misuse();
+          return part;
+        },
+        sharedKey() {
+          misuse();
+          return "key";
         },
       })],
     });
-    const frame = { opcode: 2, reserved: RSV1, payload: hex("01") };
-    ws.recv(concat(wire(role, frame), wire(role, frame)));
-    assertEquals(drain(ws), [
-      event("binary", hex("01")),
-      event("binary", hex("01")),
-    ]);
-    assert(thrown instanceof LocalProtocolError);
-    assertEquals(
-      thrown.message,
-      "Cannot give an event while an extension decodes",
-    );
-    assertEquals(ws.state, "open");
+    ws.recv(ping);
+    const [pinged] = ws.events();
+    assertEquals(asked, 0);
+    const frame = { opcode: 2, reserved: RSV1, payload: hex("01 02") };
+    seen.push(...received(ws, wire(role, frame)));
+    assertEquals(asked, 4); // begin, gathers, decode at either end
+    asked = 0;
+    const text: SendData = { type: "text", message: "a" };
+    const alone = ws.send(text);
+    assertEquals(asked, 3); // save, beginEncoding, encode
+    asked = 0;
+    assertEquals(ws.send([text, { type: "ping" }]).length > 0, true);
+    assertEquals(asked, 3);
+    asked = 0;
+    if (role === "server") {
+      const { length } = ws.send(new PreparedMessage(text));
+      assertEquals([length, asked], [alone.length, 4]); // and sharedKey
+    }
+    // Between its works it is as ever.
+    assert(ws.reply(pinged).length > 0);
+    assertEquals(seen, [event("binary", hex("01 02"))]);
+    // What is gathered of a frame is looked at when the stream ends.
+    ws.recv(wire(role, frame).subarray(0, -1));
+    ws.nextEvent();
+    ws.recv(null);
+    asked = 0;
+    const failed = ws.nextEvent();
+    assert(typeof failed === "object" && failed.type === "fail");
+    assertEquals([failed.rule, asked], ["extension", 2]);
   });
 
-  Deno.test(`send() of a ${role} sends no message while an extension encodes another, and keeps to a close`, () => {
-    let meanwhile = (): unknown => undefined;
-    const ws: Connection = new Connection(role, {
-      random: () => undefined,
+  Deno.test(`send() of a ${role} begins anew after an extension could not save`, () => {
+    let isBroken = true;
+    const ws = new Connection(role, {
       extensions: [extension({
-        encode(part) {
-          meanwhile();
-          return part;
+        save() {
+          if (isBroken) throw new Error("no memory");
         },
       })],
     });
     const text: SendData = { type: "text", message: "a" };
-    const mask = role === "client" ? 4 : 0;
-    meanwhile = () => ws.send(text);
-    for (const data of [text, [text]] as (SendData | SendData[])[]) {
-      assertThrows(
-        () => ws.send(data),
-        LocalProtocolError,
-        "Cannot send a message while an extension encodes another",
-      );
-    }
-    const begin: SendData = { ...text, fin: false };
-    assertThrows(() => ws.send(begin), LocalProtocolError);
-    // Control frames go between, in a list too; nothing is forgotten by that.
-    meanwhile = () => {
-      ws.send([{ type: "ping" }]);
-      ws.send({ type: "ping" });
-      throw new Error("after the pings");
-    };
-    assertThrows(
-      () => ws.send([{ ...text, fin: false }, { type: "continue" }]),
-      Error,
-      "after the pings",
-    );
+    assertThrows(() => ws.send({ ...text, fin: false }), Error, "no memory");
+    assertThrows(() => ws.send(text), Error, "no memory");
+    isBroken = false;
     assertThrows(() => ws.send({ type: "continue" }), LocalProtocolError);
-    meanwhile = () => undefined;
-    assertEquals(ws.send(text).length, 3 + mask);
-    // A close is out, whatever was at work.
-    meanwhile = () => ws.send({ type: "close", statusCode: 1000 });
-    ws.send(text);
-    assertEquals(ws.state, "closing");
-    assertThrows(() => ws.send(text), LocalProtocolError);
+    assertEquals(ws.send(text)[0], 0xc1);
+  });
+
+  Deno.test(`a ${role} sends each text of a list, though extensions give it back as it is`, () => {
+    const ws = new Connection(role, { extensions: [extension()] });
+    const peer = new Connection(other(role), { extensions: [extension()] });
+    const list = ["abc", "xyz", "", "ü"];
+    peer.recv(ws.send(list.map((message) => ({ type: "text", message }))));
+    assertEquals(drain(peer), list.map((text) => event("text", text)));
   });
 
   Deno.test(`a ${role} sends its own text, whatever an extension sends elsewhere`, () => {

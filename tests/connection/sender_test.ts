@@ -359,6 +359,111 @@ for (const role of ROLES) {
     }
   });
 
+  Deno.test(`send() of a ${role} sends nothing after a close that a getter of the data brought`, () => {
+    const closes: Record<string, (ws: Connection) => void> = {
+      "the peer's": (ws) => {
+        ws.recv(wire(role, { opcode: 8 }));
+        ws.nextEvent();
+      },
+      "our own": (ws) => ws.send({ type: "close", statusCode: 1001 }),
+    };
+    /** Data with a getter that does something each time. */
+    const kinds: Record<string, (read: () => void) => SendData | SendData[]> = {
+      text: (read) => ({
+        type: "text",
+        get message() {
+          return read(), "a";
+        },
+      }),
+      ping: (read) => ({
+        type: "ping",
+        get message() {
+          return read(), "a";
+        },
+      }),
+      "a list": (read) => [
+        { type: "text", message: "a" },
+        {
+          type: "close",
+          get statusCode() {
+            return read(), 1000;
+          },
+        },
+      ],
+    };
+    for (const close of Object.values(closes)) {
+      for (const [kind, make] of Object.entries(kinds)) {
+        let reads = 0;
+        fixed(role).send(make(() => reads++));
+        assert(reads > 0);
+        // A text is read but once where nothing is wrong.
+        for (let at = 1; at <= reads; at++) {
+          const ws = fixed(role);
+          let count = 0;
+          const data = make(() => {
+            if (++count === at) close(ws);
+          });
+          assertThrows(() => ws.send(data), LocalProtocolError);
+          assertEquals(ws.state, "closing", `${kind} ${at}`);
+        }
+      }
+    }
+  });
+
+  Deno.test(`send() of a ${role} answers with a close whose getter brought the peer's`, () => {
+    const ws = fixed(role);
+    const bytes = ws.send({
+      type: "close",
+      get statusCode() {
+        if (ws.state === "open") {
+          ws.recv(wire(role, { opcode: 8 }));
+          ws.nextEvent();
+        }
+        return 1000;
+      },
+    });
+    assertEquals(bytes, fixed(role).send({ type: "close", statusCode: 1000 }));
+    assertEquals([ws.state, ws.summary?.clean], ["closed", true]);
+  });
+
+  Deno.test(`send() of a ${role} goes back to where it was, whatever a getter has sent meanwhile`, () => {
+    const ws = fixed(role);
+    const list = (): SendData[] => [
+      { type: "text", message: "a", fin: false },
+      {
+        type: "continue",
+        get message(): string {
+          ws.send([{ type: "ping" }, { type: "pong" }]);
+          throw new Error("no message");
+        },
+      },
+    ];
+    assertThrows(() => ws.send(list()), Error, "no message");
+    assertThrows(() => ws.send({ type: "continue" }), LocalProtocolError);
+    assertEquals(ws.send({ type: "text", message: "b" })[0], 0x81);
+  });
+
+  Deno.test(`reply() of a ${role} within a send does not write into its buffer`, () => {
+    const ws = fixed(role);
+    ws.recv(wire(role, { opcode: 9, payload: hex("31") }));
+    const [ping] = ws.events();
+    const replies: Uint8Array[] = [];
+    const buffer = new Uint8Array(100);
+    const bytes = ws.send({
+      type: "binary",
+      get message() {
+        replies.push(ws.reply(ping), ws.reply([ping]));
+        return hex("01");
+      },
+    }, buffer);
+    assertStrictEquals(bytes.buffer, buffer.buffer);
+    assertEquals(bytes.byteOffset, 0);
+    for (const reply of replies) {
+      assert(reply.buffer !== buffer.buffer);
+      assertEquals(reply[0], 0x8a);
+    }
+  });
+
   Deno.test(`send() of a ${role} writes one message behind the other into a buffer`, () => {
     const buffer = new Uint8Array(4096);
     const ws = fixed(role);

@@ -705,6 +705,72 @@ for (const role of ROLES) {
   });
 }
 
+Deno.test("permessageDeflate() throws where a codec's windows are none", () => {
+  const withWindows = (windowBits: unknown) =>
+    permessageDeflate({
+      codec: { ...portableCodec, windowBits: windowBits as number[] }, // untyped
+    });
+  for (const wrong of [15, "15", null, { 15: 15 }]) {
+    assertThrows(
+      () => withWindows(wrong),
+      TypeError,
+      "Cannot use a codec whose `windowBits` is no array",
+    );
+  }
+  for (const wrong of [7, 16, 8.5, NaN, "15", undefined]) {
+    assertThrows(() => withWindows([15, wrong]), RangeError, "windowBits");
+  }
+});
+
+for (const forgets of [true, false]) {
+  Deno.test(`a deflater that ${forgets ? "can" : "cannot"} forget is ${forgets ? "" : "closed and not "}used again after what was not sent`, () => {
+    let [isBroken, closed, made] = [false, 0, 0];
+    const codec: DeflateCodec = {
+      ...portableCodec,
+      deflater(settings) {
+        made++;
+        const deflater = portableCodec.deflater(settings);
+        return {
+          compress: (bytes) => deflater.compress(bytes),
+          reset() {
+            if (!forgets) throw new Error("stuck");
+            deflater.reset();
+          },
+          close() {
+            closed++;
+            throw new Error("stuck too");
+          },
+        };
+      },
+    };
+    const ws = new Connection("server", {
+      extensions: [agreed("server", "", { ...ALL, codec }), {
+        name: "broken",
+        parameters: [],
+        reserved: [0, 1, 0],
+        begin: () => true,
+        decode: (part) => [part],
+        beginEncoding: () => [0, 0, 0],
+        encode(part) {
+          if (isBroken) throw new Error("the reason");
+          return part;
+        },
+        close() {},
+      }],
+    });
+    const peer = connection("client");
+    const message = "what was said before is said again";
+    for (const broken of [false, true, false, false]) {
+      isBroken = broken;
+      const send = () => ws.send({ type: "text", message });
+      if (broken) assertThrows(send, Error, "the reason");
+      else peer.recv(send());
+    }
+    assertEquals(drain(peer), new Array(3).fill(event("text", message)));
+    assertEquals([made, closed], forgets ? [1, 0] : [2, 1]);
+  });
+}
+
 Deno.test("a prepared message is compressed once, and as it is where there is no window for it", () => {
   let made = 0;
   const counting = (windowBits?: readonly number[]): DeflateCodec => ({

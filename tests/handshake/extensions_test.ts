@@ -159,6 +159,16 @@ Deno.test("takeExtensions() declines an offer whose extension is no good", () =>
   }
 });
 
+Deno.test("an extension may claim fewer bits than was said of it", () => {
+  const able: ClientExtension & ServerExtension = {
+    ...twice,
+    name: "able",
+    reserved: [0, 1, 1],
+  };
+  assertEquals(takeExtensions("able", [able])?.field, "able");
+  assertEquals(judgeExtensions("able", [able]).length, 1);
+});
+
 Deno.test("takeExtensions() answers nothing to who offers nothing", () => {
   assertEquals(takeExtensions("", [xor(7)]), { field: "", extensions: [] });
 });
