@@ -370,7 +370,6 @@ export class Connection<
       | Iterable<SendData<O> | PreparedMessage<O>>,
     into?: Uint8Array | undefined,
   ): Uint8Array<ArrayBuffer> {
-    if (this.#pipeline?.isAtWork === true) throw usedWithin("send");
     if (into === undefined) {
       // What a list or a getter sends meanwhile is not for the buffer.
       return this.#sender.hasRoom
@@ -397,6 +396,7 @@ export class Connection<
       // A getter of the data may have closed it.
       if (bytes !== undefined && this.#phase === "open") return bytes;
     }
+    if (this.#pipeline?.isAtWork === true) throw usedWithin("send");
     if (data instanceof PreparedMessage) return this.#sendPrepared(data);
     if (!isOne(data)) return this.#sendAll(data);
     const opcode = this.#sender.opcodeOf(data.type);
