@@ -269,6 +269,7 @@ export class Connection<
   /** What the receiver gives where extensions are asked for it. */
   #nextDecoded(pipeline: Pipeline): ReturnType<Receiver["next"]> {
     if (pipeline.isAtWork) throw usedWithin("give an event");
+    // As `working` does, but without a function for each event.
     pipeline.isAtWork = true;
     try {
       const event = this.#receiver.next();
@@ -404,10 +405,10 @@ export class Connection<
     if (data.fin === false || opcode === Opcode.CONTINUATION) {
       return this.#sendAll([data]);
     }
-    const before = this.#phase;
-    const phase = this.#step(before, opcode, data.type, undefined);
+    const began = this.#phase;
+    const phase = this.#step(began, opcode, data.type, undefined);
     const plan = this.#sender.plan(opcode, data);
-    this.#checkStill(before);
+    this.#checkStill(began);
     // There may be no memory for it: what is not encoded is not sent.
     const bytes = this.#sender.encode(plan);
     this.#sending(phase, plan.close);

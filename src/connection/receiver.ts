@@ -268,7 +268,7 @@ export class Receiver {
     this.#piece = this.#pull(this.#pieces);
   }
 
-  /** Stops what the extensions are at: a generator may have to clean up. */
+  /** Stops what the extensions are at. */
   #stop(): void {
     const pieces = this.#pieces;
     this.#pieces = undefined;
@@ -331,6 +331,7 @@ export class Receiver {
   }
 }
 
+/** Takes no more of what an extension makes: a generator may have to clean up. */
 function leave(pieces: Iterator<unknown> | undefined): void {
   try {
     pieces?.return?.();

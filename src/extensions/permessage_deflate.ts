@@ -344,12 +344,11 @@ class Deflated implements Extension {
 
   abandon(): void {
     const deflater = this.#deflater;
-    this.#deflater = undefined;
     try {
       deflater?.reset();
-      this.#deflater = deflater;
     } catch {
       // What it remembers, the peer does not know: another one begins anew.
+      this.#deflater = undefined;
       deflater?.close();
     }
   }
@@ -367,11 +366,13 @@ class Deflated implements Extension {
   }
 }
 
-/** Whether a part ends with what a flush leaves (section 7.2.1, `TAIL`). */
+/** Whether a part ends with what a flush leaves (section 7.2.1). */
 function isFlushed(bytes: Uint8Array): boolean {
-  const end = bytes.length;
-  return end >= TAIL.length && (bytes[end - 4] | bytes[end - 3]) === 0 &&
-    (bytes[end - 2] & bytes[end - 1]) === 0xff;
+  const from = bytes.length - TAIL.length;
+  for (let i = 0; i < TAIL.length; i++) {
+    if (bytes[from + i] !== TAIL[i]) return false;
+  }
+  return true;
 }
 
 /** An empty message (section 7.2.3.6). */

@@ -6,7 +6,7 @@ import type {
   Extension,
   ServerExtension,
 } from "../extensions/extension.ts";
-import type { Reserved } from "../framing/frame.ts";
+import { type Reserved, reservedBits } from "../framing/frame.ts";
 import { type FieldElement, formatElements, parseElements } from "./field.ts";
 
 /** The field with which a client offers its extensions; `""` if it has none. */
@@ -156,7 +156,7 @@ function checkReserved(
   { reserved }: Extension,
   known: { name: string; reserved: Reserved },
 ): void {
-  if (reserved.every((bit, i) => bit === 0 || known.reserved[i] === 1)) return;
+  if ((reservedBits(reserved) & ~reservedBits(known.reserved)) === 0) return;
   throw new RangeError(
     `Cannot use the extension "${known.name}": it claims the bits [${reserved}] and said [${known.reserved}]`,
   );
