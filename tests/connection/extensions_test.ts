@@ -45,7 +45,7 @@ import {
   type Seen,
   wire,
 } from "../helpers/events.ts";
-import { Twice, Xor } from "../helpers/extensions.ts";
+import { extension, Twice, Xor } from "../helpers/extensions.ts";
 
 const DELIVERIES: readonly Delivery[] = ["message", "frame", "chunk"];
 
@@ -60,21 +60,6 @@ const RSV2: Reserved = [0, 1, 0];
 /** permessage-deflate without parameters; both sides are alike then. */
 function deflated(codec: DeflateCodec = portableCodec): Extension {
   return permessageDeflate({ codec, threshold: 0 }).accept([]);
-}
-
-/** An extension that is asked of all messages, and does as it is told. */
-function extension(does: Partial<Extension> = {}): Extension {
-  return {
-    name: "toy",
-    parameters: [],
-    reserved: RSV1,
-    begin: () => true,
-    decode: (part) => [part],
-    beginEncoding: () => RSV1,
-    encode: (part) => part,
-    close: () => {},
-    ...does,
-  };
 }
 
 /** What some bytes give, the same however they are cut. */
@@ -1511,7 +1496,6 @@ Deno.test("an extension with a state within the message goes back to where a sen
   const none: Reserved = [0, 0, 0];
   const broken = extension({
     reserved: none,
-    beginEncoding: () => none,
     encode(part) {
       if (isBroken && part.includes(3)) throw new Error("not a three");
       return part;
@@ -1540,8 +1524,6 @@ Deno.test("send() throws why nothing was sent, though an extension cannot abando
   const chain = (isSender: boolean) => [
     extension({
       reserved: RSV2,
-      begin: () => true,
-      beginEncoding: () => RSV2,
       abandon() {
         throw new Error("stuck");
       },
@@ -1549,7 +1531,6 @@ Deno.test("send() throws why nothing was sent, though an extension cannot abando
     deflated(),
     extension({
       reserved: [0, 0, 1],
-      beginEncoding: () => [0, 0, 1],
       encode(part) {
         if (isSender && isBroken) throw new Error("the reason");
         return part;

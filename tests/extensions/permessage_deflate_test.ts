@@ -37,6 +37,7 @@ import {
   type Seen,
   wire,
 } from "../helpers/events.ts";
+import { extension } from "../helpers/extensions.ts";
 
 const CODECS: readonly (readonly [name: string, codec: DeflateCodec])[] = [
   ["portableCodec", portableCodec],
@@ -744,19 +745,16 @@ for (const forgets of [true, false]) {
       },
     };
     const ws = new Connection("server", {
-      extensions: [agreed("server", "", { ...ALL, codec }), {
-        name: "broken",
-        parameters: [],
-        reserved: [0, 1, 0],
-        begin: () => true,
-        decode: (part) => [part],
-        beginEncoding: () => [0, 0, 0],
-        encode(part) {
-          if (isBroken) throw new Error("the reason");
-          return part;
-        },
-        close() {},
-      }],
+      extensions: [
+        agreed("server", "", { ...ALL, codec }),
+        extension({
+          reserved: [0, 0, 0],
+          encode(part) {
+            if (isBroken) throw new Error("the reason");
+            return part;
+          },
+        }),
+      ],
     });
     const peer = connection("client");
     const message = "what was said before is said again";

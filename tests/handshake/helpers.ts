@@ -1,7 +1,7 @@
 // What the tests of the handshake share.
 
 import { assert } from "@std/assert";
-import { cpuTime } from "../helpers/cpu_time.ts";
+import { timed } from "../helpers/measure.ts";
 import type { ByteStream } from "../../src/handshake/transport.ts";
 import type { RequestHead, ResponseHead } from "../../src/handshake/head.ts";
 
@@ -60,11 +60,6 @@ export function assertLinear(
   work: (size: number) => void,
   size: number,
 ): void {
-  const timed = (run: () => void) => {
-    const start = cpuTime();
-    run();
-    return cpuTime() - start;
-  };
   let [parts, whole] = [Infinity, Infinity];
   for (let round = 0; round < 7 || round < 40 && whole > 4 * parts; round++) {
     parts = Math.min(

@@ -88,6 +88,22 @@ export class Twice implements Extension {
   }
 }
 
+/** An extension that is asked of all messages, and does as it is told. */
+export function extension(does: Partial<Extension> = {}): Extension {
+  const { reserved = [1, 0, 0] } = does;
+  return {
+    name: "toy",
+    parameters: [],
+    reserved,
+    begin: () => true,
+    decode: (part) => [part],
+    beginEncoding: () => reserved,
+    encode: (part) => part,
+    close: () => {},
+    ...does,
+  };
+}
+
 /** The negotiation of {@linkcode Xor}: the client offers, the server agrees. */
 export function xor(by: number): ClientExtension & ServerExtension {
   return {

@@ -11,11 +11,9 @@ import { permessageDeflate } from "../../src/extensions/permessage_deflate.ts";
 import type { FrameInit } from "../../src/framing/frame.ts";
 import { HeadDecoder } from "../../src/handshake/head_decoder.ts";
 import { concat, utf8 } from "./bytes.ts";
-import { cpuTime } from "./cpu_time.ts";
 import { random } from "./cuts.ts";
 import { ROLES, wire } from "./events.ts";
-
-declare const gc: () => void;
+import { held, least, timed } from "./measure.ts";
 
 /** What one kind of attack costs, for n and for 8 n of it. */
 export interface Cost {
@@ -30,49 +28,24 @@ export interface Cost {
 /** Does something `count` times, and gives what is kept of it. */
 type Attack = (count: number) => unknown;
 
-/** What is in use, with the garbage taken away. */
-function used(): number {
-  gc();
-  gc();
-  const { heapUsed, external } = Deno.memoryUsage();
-  return heapUsed + external;
-}
-
-/** How much is held of an attack; what it holds is let go of on return. */
-function held(attack: Attack, count: number): number {
-  const before = used();
-  const kept = attack(count);
-  const bytes = used() - before;
-  if (kept === undefined) throw new Error("nothing was kept");
-  return bytes;
-}
-
-/** The least of several. */
-function least(times: number, measure: () => number): number {
-  return Math.min(...Array.from({ length: times }, measure));
-}
-
-/** How long it takes to do something so many times, in milliseconds. */
-function timed(times: number, attack: Attack, count: number): number {
-  const began = cpuTime();
-  for (let i = 0; i < times; i++) attack(count);
-  return cpuTime() - began;
-}
-
 const costs: Record<string, Cost> = {};
 
 function add(name: string, few: number, size: number, attack: Attack): void {
   const many = 8 * few;
-  const time = [
-    least(6, () => timed(8, attack, few)),
-    least(6, () => timed(1, attack, many)),
-  ] as const;
-  const bytes = [few * size, many * size] as const;
-  const kept = [
-    least(3, () => held(attack, few)),
-    least(3, () => held(attack, many)),
-  ] as const;
-  costs[name] = { bytes, held: kept, time };
+  costs[name] = {
+    bytes: [few * size, many * size],
+    held: [
+      least(3, () => held(() => attack(few))),
+      least(3, () => held(() => attack(many))),
+    ],
+    time: [
+      least(6, () =>
+        timed(() => {
+          for (let i = 0; i < 8; i++) attack(few);
+        })),
+      least(6, () => timed(() => attack(many))),
+    ],
+  };
 }
 
 /** A connection with compression or without it. */

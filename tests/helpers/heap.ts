@@ -7,30 +7,12 @@ import { Connection } from "../../src/connection/connection.ts";
 import type { Delivery } from "../../src/connection/options.ts";
 import { encodeFrame, type FrameInit } from "../../src/framing/frame.ts";
 import { concat, hex, utf8 } from "./bytes.ts";
+import { held as heldBy, least } from "./measure.ts";
 
-declare const gc: () => void;
-
-/** What is in use, after everything else was let go. */
-function used(): number {
-  gc();
-  gc();
-  const { heapUsed, external } = Deno.memoryUsage();
-  return heapUsed + external;
-}
-
-/** How many bytes more are held after some work, its result being kept. */
-function heldOnce(work: () => unknown): number {
-  const before = used();
-  const kept = work();
-  const bytes = used() - before;
-  if (kept === undefined) throw new Error("nothing was kept");
-  return bytes;
-}
-
-/** The least of several: what is made meanwhile by chance is not made each time. */
+/** How many bytes some work holds, when what is made once for all is there. */
 function held(work: () => unknown): number {
-  work(); // what is made once for all is there then
-  return Math.min(heldOnce(work), heldOnce(work));
+  work();
+  return least(2, () => heldBy(work));
 }
 
 /** A connection that was fed frames, `count` of one kind behind a first one. */
